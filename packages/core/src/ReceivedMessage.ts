@@ -1,0 +1,159 @@
+/**
+ * What comes up: a message with the facts of this delivery.
+ *
+ * @since 0.1.0
+ */
+import type * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as utf8 from "./internal/utf8.ts"
+import { defined } from "./internal/defined.ts"
+import { schemaProblem } from "./internal/schemaProblem.ts"
+import * as Message from "./Message.ts"
+import * as QueueError from "./QueueError.ts"
+import * as QueueName from "./QueueName.ts"
+import type * as Receipt from "./Receipt.ts"
+
+/**
+ * Why, where from and when a message was put aside.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const DeadLetterInfo = Schema.Struct({
+  reason: Schema.String,
+  description: Schema.optionalKey(Schema.String),
+  /** The queue it was dead-lettered from. */
+  source: QueueName.QueueName,
+  time: Schema.DateTimeUtc,
+  /** How often it was delivered before. */
+  deliveryCount: Schema.Int
+})
+
+/**
+ * The type of {@link DeadLetterInfo}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type DeadLetterInfo = typeof DeadLetterInfo.Type
+
+/**
+ * A message as a peek shows it: not received, not locked, nothing to settle.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PeekedMessage extends Message.Stamped {
+  /** Deliveries so far. */
+  readonly deliveryCount: number
+  /** When the broker took it. */
+  readonly enqueuedAt: DateTime.Utc
+  /** The broker's number, growing inside a queue (inside a session on SQS); absent where it gives none. */
+  readonly sequenceNumber?: bigint
+  /** On a dead letter. */
+  readonly deadLetter?: DeadLetterInfo
+}
+
+/**
+ * A message with the facts of one delivery.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReceivedMessage extends PeekedMessage {
+  /** Settles this delivery, once. */
+  readonly receipt: Receipt.Receipt
+  /** At least 1: this delivery is counted. */
+  readonly deliveryCount: number
+  /** When the first delivery was; this one's time on the first. */
+  readonly firstDeliveredAt: DateTime.Utc
+  readonly deliveredAt: DateTime.Utc
+  /** Until when nobody else gets it, unless renewed. */
+  readonly lockedUntil: DateTime.Utc
+}
+
+/**
+ * The body as UTF-8 text.
+ *
+ * **Errors** SerializationFailed (never retry) when the bytes are not UTF-8.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const text = (
+  message: Pick<Message.Message, "body">
+): Effect.Effect<string, QueueError.QueueError> => {
+  const decoded = utf8.toTextStrict(message.body)
+  return decoded === undefined
+    ? Effect.fail(decodeFailed("the bytes are not UTF-8"))
+    : Effect.succeed(decoded)
+}
+
+/**
+ * The body as JSON.
+ *
+ * **Errors** SerializationFailed (never retry) when it is none.
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const json = (
+  message: Pick<Message.Message, "body">
+): Effect.Effect<unknown, QueueError.QueueError> =>
+  Effect.flatMap(text(message), (body) =>
+    Effect.try({
+      try: (): unknown => JSON.parse(body),
+      // The parser's own message quotes the body.
+      catch: () => decodeFailed("the text is not JSON")
+    })
+  )
+
+/**
+ * The body as a value of a Schema.
+ *
+ * **Errors** SerializationFailed (never retry) when it is none, saying where; the value is not shown.
+ *
+ * **Example** (What Message.schema sent)
+ *
+ * ```ts
+ * import { Message, ReceivedMessage } from "@queue-runtime/core"
+ * import { Effect, Schema } from "effect"
+ *
+ * const Order = Schema.Struct({ id: Schema.String })
+ * const sent = Effect.runSync(Message.schema(Order)({ id: "o-1" }))
+ * Effect.runSync(ReceivedMessage.decode(Order)(sent)).id // => "o-1"
+ * ```
+ *
+ * @category bodies
+ * @since 0.1.0
+ */
+export const decode = <A, I, RD, RE>(of: Schema.Codec<A, I, RD, RE>) => {
+  const decodeJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(of)))
+  return (message: Pick<Message.Message, "body">): Effect.Effect<A, QueueError.QueueError, RD> =>
+    Effect.flatMap(text(message), (body) =>
+      Effect.mapError(decodeJson(body), (error) => {
+        const { path, problem } = schemaProblem(error.issue)
+        return decodeFailed(path === "" ? problem : `${path}: ${problem}`)
+      })
+    )
+}
+
+const decodeFailed = (detail: string): QueueError.QueueError =>
+  QueueError.make(new QueueError.SerializationFailed({ direction: "decode", detail }))
+
+/**
+ * The message as it can be sent again: same body, attributes and ids; the facts of the delivery and the
+ * schedule it already met are left behind.
+ *
+ * **Gotchas** The message id stays, so a broker that deduplicates drops it inside its window. Omit the
+ * id to have a new one stamped.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toMessage = (message: PeekedMessage): Message.Message => {
+  const { attributes, body, contentType, correlationId, messageId, sessionId, timeToLive } = message
+  const known = defined({ messageId, sessionId, correlationId, contentType, timeToLive })
+  return new Message.Message({ body, attributes, ...known })
+}

@@ -1,0 +1,40 @@
+import { defineConfig } from "vitest/config"
+
+const project = (root: string) => ({
+  extends: true as const,
+  test: { name: root.split("/")[1], root, include: ["test/**/*.test.ts"] }
+})
+
+export default defineConfig({
+  ssr: {
+    resolve: {
+      conditions: ["@queue-runtime/source", "module", "node", "development|production"]
+    }
+  },
+  test: {
+    projects: [
+      "packages/core",
+      "packages/sessions",
+      "packages/provider-memory",
+      "apps/quickstart",
+      "apps/webhook-bot",
+      "apps/benchmarks",
+      "apps/repo-checks"
+    ].map(project),
+    coverage: {
+      provider: "v8",
+      include: ["packages/*/src/**/*.ts"],
+      exclude: ["**/index.ts"],
+      reporter: ["text", "html", "json-summary"],
+      thresholds: {
+        "packages/core/src/**/*.ts": { lines: 100, branches: 100, functions: 100, statements: 100 },
+        "packages/sessions/src/**/*.ts": {
+          lines: 100,
+          branches: 100,
+          functions: 100,
+          statements: 100
+        }
+      }
+    }
+  }
+})
