@@ -16,6 +16,7 @@ export default defineConfig({
       "packages/core",
       "packages/sessions",
       "packages/provider-memory",
+      "apps/conformance",
       "apps/quickstart",
       "apps/webhook-bot",
       "apps/benchmarks",

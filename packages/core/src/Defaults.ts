@@ -14,15 +14,6 @@ import * as Duration from "effect/Duration"
 export const receiveWait = Duration.seconds(30)
 
 /**
- * How many messages `stream` asks for at once: the batch of SQS, small enough that none waits out its
- * lock in a slow consumer's hand.
- *
- * @category receiving
- * @since 0.1.0
- */
-export const streamPrefetch = 10
-
-/**
  * Deliveries of one message before it is dead-lettered. SPEC R3.6.
  *
  * @category worker
@@ -56,12 +47,12 @@ export const handlerTimeout = Duration.minutes(5)
 export const lockRenewalMax = Duration.minutes(10)
 
 /**
- * A lock is renewed when this part of it is left: two renewals may fail before it is lost.
+ * A lock is renewed when this part of it is left: there is time for more than one try.
  *
  * @category worker
  * @since 0.1.0
  */
-export const lockRenewalPart = 2 / 3
+export const lockRenewalPart = 0.5
 
 /**
  * How long running handlers may go on after the worker was told to end: the usual time between SIGTERM
@@ -81,6 +72,15 @@ export const gracePeriod = Duration.seconds(20)
 export const interruptionWait = Duration.seconds(5)
 
 /**
+ * How long the last settlements of a draining worker may take after the grace period, the interruption
+ * of the handlers included.
+ *
+ * @category worker
+ * @since 0.1.0
+ */
+export const releaseWait = Duration.seconds(10)
+
+/**
  * Tries of one settlement that fails transiently; between them the retry delays below. The lock bounds
  * them too.
  *
@@ -88,6 +88,14 @@ export const interruptionWait = Duration.seconds(5)
  * @since 0.1.0
  */
 export const settleAttempts = 5
+
+/**
+ * Characters of a dead letter's description: the limit of Service Bus is 4,096.
+ *
+ * @category worker
+ * @since 0.1.0
+ */
+export const deadLetterDescriptionLengthMax = 4_096
 
 /**
  * First delay of a retry, and of a redelivery. SPEC R6.1.

@@ -105,6 +105,21 @@ export interface Stamped extends Message {
 }
 
 /**
+ * The message under an id, and in a session if one is given.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const stamp = (
+  message: Message,
+  messageId: MessageId.MessageId,
+  sessionId?: SessionId.SessionId
+): Stamped => {
+  const session = sessionId === undefined ? {} : { sessionId }
+  return Object.assign(new Message({ ...message, ...session, messageId }), { messageId })
+}
+
+/**
  * Everything of a message but its body.
  *
  * @category models
@@ -260,13 +275,9 @@ export const size = (message: Message): number => {
   for (const [name, value] of Object.entries(message.attributes)) {
     total += utf8.textLength(name) + utf8.textLength(value)
   }
-  for (const text of [
-    message.messageId,
-    message.sessionId,
-    message.correlationId,
-    message.contentType
-  ]) {
-    if (text !== undefined) total += utf8.textLength(text)
+  const { contentType, correlationId, messageId, sessionId } = message
+  for (const value of [messageId, sessionId, correlationId, contentType]) {
+    if (value !== undefined) total += utf8.textLength(value)
   }
   return total
 }

@@ -2,11 +2,13 @@ import * as SchemaIssue from "effect/SchemaIssue"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Where and what of the first issue: `attributes.team`, `Expected string`. Values are never shown. */
+/** Where and what is wrong: `attributes.team`, `Expected string`. Values are never shown. */
 export const schemaProblem = (
   issue: SchemaIssue.Issue
 ): { readonly path: string; readonly problem: string } => {
-  const [first] = format(issue).issues
-  const path = first?.path?.map((part) => String(typeof part === "object" ? part.key : part)) ?? []
-  return { path: path.join("."), problem: first?.message ?? String(issue) }
+  const { issues } = format(issue)
+  return {
+    path: issues.map(({ path = [] }) => path.map(String).join(".")).join(", "),
+    problem: issues.map(({ message }) => message).join("; ")
+  }
 }

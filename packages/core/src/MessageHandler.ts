@@ -1,0 +1,308 @@
+/**
+ * What a worker does with one delivery: run the handler within its limits and settle by how it ended.
+ *
+ * **Details**
+ *
+ * | the handler | the message |
+ * |---|---|
+ * | succeeds | is completed |
+ * | fails, and another delivery may help | is abandoned, with backoff |
+ * | fails for good (`HandlerFailure.isPermanent`) | is dead-lettered with the error's tag and message |
+ * | throws (a defect) | is abandoned, with backoff |
+ * | outlasts its time limit | is abandoned, with backoff; the handler is interrupted |
+ * | is not called: the message was delivered too often | is dead-lettered |
+ * | loses its lock | is left alone: somebody else has it; the handler is interrupted |
+ * | is still running when the worker has to end | is abandoned, at once; the handler is interrupted |
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Backoff from "./Backoff.ts"
+import * as Defaults from "./Defaults.ts"
+import * as HandlerFailure from "./HandlerFailure.ts"
+import * as checks from "./internal/checks.ts"
+import * as QueueAddress from "./QueueAddress.ts"
+import * as QueueError from "./QueueError.ts"
+import type * as ReceivedMessage from "./ReceivedMessage.ts"
+import * as Verdict from "./Verdict.ts"
+
+/**
+ * Handles one message. Called again for the same message after a failure: delivery is at least once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MessageHandler<E = never, R = never> = (
+  message: ReceivedMessage.ReceivedMessage
+) => Effect.Effect<unknown, E, R>
+
+/**
+ * What became of one delivery.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Disposition =
+  | { readonly _tag: "Completed" }
+  | ({ readonly _tag: "Abandoned"; readonly delay: Duration.Duration } & HandlerFailure.Description)
+  | ({ readonly _tag: "DeadLettered" } & HandlerFailure.Description)
+  /** Given back because the worker ends. */
+  | { readonly _tag: "Released" }
+  /** Somebody else has it, or will. */
+  | { readonly _tag: "LockLost"; readonly error: QueueError.QueueError }
+  /** The settlement failed: it comes again when its lock runs out. */
+  | { readonly _tag: "Unsettled"; readonly error: QueueError.QueueError }
+
+/**
+ * One delivery and what became of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handled {
+  readonly message: ReceivedMessage.ReceivedMessage
+  readonly disposition: Disposition
+}
+
+/**
+ * Limits and judgement, the same for every worker.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<E = never> {
+  /** The handler is interrupted after this long. Default: 5 minutes. */
+  readonly handlerTimeout?: Duration.Input
+  /** Locks are renewed no longer than this. Default: 10 minutes. */
+  readonly lockRenewalMax?: Duration.Input
+  /** A message delivered more often is dead-lettered without calling the handler. Default: 5. */
+  readonly deliveriesMax?: number
+  /** How long to wait before a redelivery. An error's own `retryAfter` wins. Default: exponential. */
+  readonly backoff?: Backoff.Backoff
+  /** Which failures no further delivery can mend. Default: `HandlerFailure.isPermanent`. */
+  readonly isPermanent?: (error: E) => boolean
+  /** Told after each delivery; what it fails with is logged and changes nothing. */
+  readonly onHandled?: (handled: Handled) => Effect.Effect<void>
+}
+
+/**
+ * One delivery as a worker hands it over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Delivery {
+  readonly message: ReceivedMessage.ReceivedMessage
+  readonly settle: (verdict: Verdict.Verdict) => Effect.Effect<void, QueueError.QueueError>
+  /** Ends when the lock is lost, with why; may be awaited more than once. */
+  readonly lockLost: Effect.Effect<QueueError.QueueError>
+  /** Ends when the handler's time is up because the worker ends. */
+  readonly graceOver: Effect.Effect<void>
+}
+
+type Ending<E> =
+  | { readonly _tag: "Ended"; readonly exit: Exit.Exit<unknown, E> }
+  | { readonly _tag: "LockLost"; readonly error: QueueError.QueueError }
+  | { readonly _tag: "TimedOut" }
+  | { readonly _tag: "GraceOver" }
+
+const poisonReason = "MaxDeliveryCountExceeded"
+
+const retryAfterOf = (error: unknown): Duration.Duration | undefined =>
+  error instanceof QueueError.QueueError ? error.retryAfter : undefined
+
+/** The judgement over how a handler ended. */
+const judge = Effect.fnUntraced(function* <E>(
+  exit: Exit.Exit<unknown, E>,
+  failures: number,
+  isPermanent: (error: E) => boolean,
+  backoff: Backoff.Backoff
+) {
+  if (Exit.isSuccess(exit)) return { _tag: "Completed" } satisfies Disposition
+  const { cause } = exit
+  const error = Cause.hasDies(cause) ? Option.none() : Cause.findErrorOption(cause)
+  const description = HandlerFailure.describe(
+    Option.isSome(error) ? error.value : Cause.squash(cause)
+  )
+  if (Option.isSome(error) && isPermanent(error.value)) {
+    return { _tag: "DeadLettered", ...description } satisfies Disposition
+  }
+  const asked = Option.isSome(error) ? retryAfterOf(error.value) : undefined
+  const delay = asked ?? (yield* backoff(failures))
+  return { _tag: "Abandoned", delay, ...description } satisfies Disposition
+})
+
+const verdictOf = (disposition: Disposition): Verdict.Verdict | undefined => {
+  switch (disposition._tag) {
+    case "Completed":
+      return Verdict.complete
+    case "Abandoned":
+      return Verdict.abandon(disposition.delay)
+    case "DeadLettered":
+      return Verdict.deadLetter(disposition.reason, disposition.description)
+    case "Released":
+      return Verdict.abandon()
+    default:
+      return undefined
+  }
+}
+
+/** Stops a handler, but waits only so long: one that cannot be interrupted must not hold its message. */
+const stop = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
+  Effect.sync(() => fiber.interruptUnsafe()).pipe(
+    Effect.andThen(Fiber.await(fiber)),
+    Effect.timeoutOption(Defaults.interruptionWait)
+  )
+
+const timedOut = (after: Duration.Duration): QueueError.QueueError =>
+  QueueError.make(new QueueError.Timeout({ after }), { operation: "handle" })
+
+const log = ({ disposition, message }: Handled): Effect.Effect<void> => {
+  const annotations = {
+    queue: QueueAddress.format(message.receipt.address),
+    messageId: message.messageId,
+    sessionId: message.sessionId,
+    correlationId: message.correlationId,
+    deliveryCount: message.deliveryCount
+  }
+  const line = (): Effect.Effect<void> => {
+    switch (disposition._tag) {
+      case "Completed":
+        return Effect.logDebug("message completed")
+      case "Released":
+        return Effect.logInfo("message released: the worker ends")
+      case "Abandoned":
+        return Effect.logWarning(
+          `message will be redelivered after ${Duration.format(disposition.delay)}: ` +
+            `${disposition.reason}: ${disposition.description}`
+        )
+      case "DeadLettered":
+        return Effect.logError(
+          `message dead-lettered: ${disposition.reason}: ${disposition.description}`
+        )
+      default:
+        return Effect.logWarning(`message will be redelivered: ${disposition.error.message}`)
+    }
+  }
+  return Effect.annotateLogs(line(), annotations)
+}
+
+/**
+ * Turns a handler into what handles one delivery and tells what became of it. It never fails: whatever
+ * goes wrong is the message's disposition.
+ *
+ * **Errors** ValidationFailed for an option out of its range.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* <E, R>(
+  handler: MessageHandler<E, R>,
+  options: Options<E> = {}
+) {
+  const timeout = yield* checks.duration(
+    "handlerTimeout",
+    options.handlerTimeout ?? Defaults.handlerTimeout
+  )
+  const deliveriesMax = yield* checks.wholeNumber(
+    "deliveriesMax",
+    options.deliveriesMax ?? Defaults.deliveriesMax,
+    1
+  )
+  const backoff = options.backoff ?? Backoff.exponential()
+  const isPermanent = options.isPermanent ?? HandlerFailure.isPermanent
+  const { onHandled } = options
+
+  const run = Effect.fnUntraced(function* (delivery: Delivery) {
+    const { graceOver, lockLost, message } = delivery
+    const fiber = yield* Effect.forkDetach(Effect.suspend(() => handler(message)))
+    const ending: Ending<E> = yield* Effect.raceAllFirst<Effect.Effect<Ending<E>>>([
+      Effect.map(Fiber.await(fiber), (exit) => ({ _tag: "Ended", exit })),
+      Effect.map(lockLost, (error) => ({ _tag: "LockLost", error })),
+      Effect.as(Effect.sleep(timeout), { _tag: "TimedOut" }),
+      Effect.as(graceOver, { _tag: "GraceOver" })
+    ]).pipe(Effect.onInterrupt(() => stop(fiber)))
+    if (ending._tag === "Ended") {
+      return yield* judge(ending.exit, message.deliveryCount, isPermanent, backoff)
+    }
+    const stopped = yield* stop(fiber)
+    if (Option.isNone(stopped)) {
+      yield* Effect.logError("a handler cannot be interrupted and is left running")
+    }
+    if (ending._tag === "LockLost") return ending satisfies Disposition
+    // It may have ended just before the interruption, and then that counts.
+    if (Option.isSome(stopped) && Exit.isSuccess(stopped.value)) {
+      return { _tag: "Completed" } satisfies Disposition
+    }
+    if (ending._tag === "GraceOver") return { _tag: "Released" } satisfies Disposition
+    const delay = yield* backoff(message.deliveryCount)
+    const description = HandlerFailure.describe(timedOut(timeout))
+    return { _tag: "Abandoned", delay, ...description } satisfies Disposition
+  })
+
+  /** One settlement, repeated a few times while it fails transiently. */
+  const settle = (
+    delivery: Delivery,
+    verdict: Verdict.Verdict
+  ): Effect.Effect<QueueError.QueueError | undefined> => {
+    const pause = Backoff.exponential()
+    const attempt = (tries: number): Effect.Effect<QueueError.QueueError | undefined> =>
+      Effect.matchEffect(delivery.settle(verdict), {
+        onSuccess: () => Effect.undefined,
+        onFailure: (error) => {
+          // Repeated after a lost reply and found used: it took effect.
+          if (error.reason._tag === "SettlementUnknown") return Effect.undefined
+          if (tries > 1 && error.reason._tag === "ReceiptExpired") return Effect.undefined
+          return QueueError.isTransient(error) && tries < Defaults.settleAttempts
+            ? Effect.flatMap(pause(tries), (delay) =>
+                Effect.delay(
+                  Effect.suspend(() => attempt(tries + 1)),
+                  delay
+                )
+              )
+            : Effect.succeed(error)
+        }
+      })
+    return attempt(1)
+  }
+
+  /** What cannot be dead-lettered stays in its queue. */
+  const conclude = Effect.fnUntraced(function* (delivery: Delivery, disposition: Disposition) {
+    const verdict = verdictOf(disposition)
+    if (verdict === undefined) return disposition
+    const error = yield* settle(delivery, verdict)
+    if (error === undefined) return disposition
+    if (disposition._tag === "DeadLettered" && error.reason._tag !== "ReceiptExpired") {
+      yield* Effect.logError(`dead-lettering failed, the message stays: ${error.message}`)
+      const delay = yield* backoff(delivery.message.deliveryCount)
+      const failed = yield* settle(delivery, Verdict.abandon(delay))
+      return failed === undefined
+        ? ({ ...disposition, _tag: "Abandoned", delay } satisfies Disposition)
+        : ({ _tag: "Unsettled", error: failed } satisfies Disposition)
+    }
+    return { _tag: "Unsettled", error } satisfies Disposition
+  })
+
+  const poisoned = (message: ReceivedMessage.ReceivedMessage): Disposition => ({
+    _tag: "DeadLettered",
+    reason: poisonReason,
+    description: `delivered ${message.deliveryCount} times; the maximum is ${deliveriesMax}`
+  })
+
+  return Effect.fnUntraced(function* (delivery: Delivery) {
+    const { message } = delivery
+    const judged = message.deliveryCount > deliveriesMax ? poisoned(message) : yield* run(delivery)
+    const disposition = yield* conclude(delivery, judged)
+    const handled: Handled = { message, disposition }
+    yield* log(handled)
+    if (onHandled !== undefined) {
+      yield* Effect.ignoreCause(onHandled(handled), { log: "Warn", message: "onHandled failed" })
+    }
+    return disposition
+  })
+})

@@ -1,0 +1,483 @@
+/**
+ * What an application uses: sends, receives and settles on whatever provider is below.
+ *
+ * **Details**
+ *
+ * The client stamps ids, refuses what the queue cannot do before anything is sent, cuts batches to the
+ * provider's limits and puts the outcomes together again, waits longer than one poll of the provider
+ * may, and routes dead letters to a queue where the provider has none.
+ *
+ * Delivery is at least once: a handler may see a message twice.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Capabilities from "./Capabilities.ts"
+import * as Defaults from "./Defaults.ts"
+import * as checks from "./internal/checks.ts"
+import * as deadLetterRoute from "./internal/deadLetterRoute.ts"
+import { defined } from "./internal/defined.ts"
+import * as receiving from "./internal/receiving.ts"
+import * as sending from "./internal/sending.ts"
+import * as settling from "./internal/settling.ts"
+import type * as Message from "./Message.ts"
+import * as Outcome from "./Outcome.ts"
+import * as QueueAddress from "./QueueAddress.ts"
+import * as QueueError from "./QueueError.ts"
+import type * as QueueName from "./QueueName.ts"
+import * as QueueProvider from "./QueueProvider.ts"
+import type * as QueueSession from "./QueueSession.ts"
+import type * as ReceivedMessage from "./ReceivedMessage.ts"
+import type * as SessionId from "./SessionId.ts"
+import * as Verdict from "./Verdict.ts"
+
+/**
+ * Settings of a client.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How long `receive` and `acceptSession` wait when the call does not say. Default: 30 s. */
+  readonly wait?: Duration.Input
+  /**
+   * What becomes of a message without a session id on an ordered queue: refused (the default), put into
+   * a session of its own named by its message id, or into the one given.
+   */
+  readonly missingSession?: sending.MissingSession
+  /**
+   * Where dead letters go on a provider that has none, queue by queue. Sent there before the original is
+   * completed: a crash between the two duplicates and never loses.
+   */
+  readonly deadLetterQueues?: Readonly<Record<string, QueueName.QueueName>>
+}
+
+/**
+ * How much to receive, and how long to wait for it.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ReceiveOptions {
+  /** Default: 1. */
+  readonly max?: number
+  /** Default: the client's. Zero asks once. */
+  readonly wait?: Duration.Input
+}
+
+/**
+ * Which session to accept, and how long to wait for it.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface AcceptOptions {
+  /** Absent: the next free one that has messages. */
+  readonly sessionId?: SessionId.SessionId
+  /** Default: the client's. Zero asks once. */
+  readonly wait?: Duration.Input
+}
+
+/**
+ * Settling deliveries: by the client any, by a session its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settlement {
+  /** The message is done and never comes back. */
+  readonly complete: (
+    message: ReceivedMessage.ReceivedMessage
+  ) => Effect.Effect<void, QueueError.QueueError>
+  /** Deliver it again, at once or after a delay, with a count one higher. */
+  readonly abandon: (
+    message: ReceivedMessage.ReceivedMessage,
+    options?: { readonly delay?: Duration.Input }
+  ) => Effect.Effect<void, QueueError.QueueError>
+  /** Put it aside with a reason, a short stable word, and a description for people. */
+  readonly deadLetter: (
+    message: ReceivedMessage.ReceivedMessage,
+    options: { readonly reason: string; readonly description?: string }
+  ) => Effect.Effect<void, QueueError.QueueError>
+  /** Many at once: one outcome a message, in their order. */
+  readonly settle: (
+    messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
+    verdict: Verdict.Verdict
+  ) => Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>>
+}
+
+/**
+ * An accepted session in an application's hand; released with the scope it was accepted in. The rules
+ * of order are those of the port, `QueueSession`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Session extends Settlement {
+  readonly queue: QueueName.QueueName
+  readonly sessionId: SessionId.SessionId
+  readonly lockedUntil: Effect.Effect<DateTime.Utc>
+  /** The next messages, in order; none when the wait ends with none. */
+  readonly receive: (
+    options?: ReceiveOptions
+  ) => Effect.Effect<ReadonlyArray<ReceivedMessage.ReceivedMessage>, QueueError.QueueError>
+  /** Extends the session's lock from now. */
+  readonly renewLock: Effect.Effect<DateTime.Utc, QueueError.QueueError>
+  readonly state: Effect.Effect<Option.Option<Uint8Array>, QueueError.QueueError>
+  readonly setState: (
+    state: Option.Option<Uint8Array>
+  ) => Effect.Effect<void, QueueError.QueueError>
+}
+
+/**
+ * The methods of the client. Where a queue is asked for, its name means the queue and a `QueueAddress`
+ * may name its dead letters.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Service extends Settlement {
+  /** The provider's name. */
+  readonly provider: string
+  /** The decorators around the provider, outermost first, and the provider last. */
+  readonly stack: ReadonlyArray<string>
+  readonly capabilities: (queue: QueueName.QueueName) => Capabilities.Capabilities
+  /** Sends one message. */
+  readonly send: (
+    queue: QueueName.QueueName,
+    message: Message.Message
+  ) => Effect.Effect<QueueProvider.Sent, QueueError.QueueError>
+  /**
+   * Sends many, in order, and fails unless all were taken: `BatchPartiallyFailed` says which were not.
+   * Other failures mean that nothing was sent.
+   */
+  readonly sendBatch: (
+    queue: QueueName.QueueName,
+    messages: ReadonlyArray<Message.Message>
+  ) => Effect.Effect<ReadonlyArray<QueueProvider.Sent>, QueueError.QueueError>
+  /** Sends many, in order: one outcome a message. Fails only when nothing was sent. */
+  readonly sendOutcomes: (
+    queue: QueueName.QueueName,
+    messages: ReadonlyArray<Message.Message>
+  ) => Effect.Effect<ReadonlyArray<Outcome.Outcome<QueueProvider.Sent>>, QueueError.QueueError>
+  /** Messages that are there, or the first ones to come within the wait; none is no error. */
+  readonly receive: (
+    source: QueueName.QueueName | QueueAddress.QueueAddress,
+    options?: ReceiveOptions
+  ) => Effect.Effect<ReadonlyArray<ReceivedMessage.ReceivedMessage>, QueueError.QueueError>
+  /** Messages one after the other, for ever; received when pulled, so that none waits locked. */
+  readonly stream: (
+    source: QueueName.QueueName | QueueAddress.QueueAddress
+  ) => Stream.Stream<ReceivedMessage.ReceivedMessage, QueueError.QueueError>
+  /** Extends the lock of one delivery from now. */
+  readonly renewLock: (
+    message: ReceivedMessage.ReceivedMessage
+  ) => Effect.Effect<DateTime.Utc, QueueError.QueueError>
+  /** Looks at messages without receiving them. */
+  readonly peek: (
+    source: QueueName.QueueName | QueueAddress.QueueAddress,
+    options?: { readonly max?: number; readonly fromSequenceNumber?: bigint }
+  ) => Effect.Effect<ReadonlyArray<ReceivedMessage.PeekedMessage>, QueueError.QueueError>
+  /** A session held until the scope closes; `None` when there is nothing to accept within the wait. */
+  readonly acceptSession: (
+    queue: QueueName.QueueName,
+    options?: AcceptOptions
+  ) => Effect.Effect<Option.Option<Session>, QueueError.QueueError, Scope.Scope>
+}
+
+/**
+ * The client's tag.
+ *
+ * **Example** (Send, receive, complete)
+ *
+ * ```ts
+ * import { Message, QueueClient, QueueName } from "@queue-runtime/core"
+ * import { MemoryProvider } from "@queue-runtime/provider-memory"
+ * import { Effect, Layer } from "effect"
+ *
+ * const live = QueueClient.layer().pipe(
+ *   Layer.provide(MemoryProvider.layer({ queues: { orders: {} } }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const client = yield* QueueClient.QueueClient
+ *   const orders = yield* QueueName.make("orders")
+ *   yield* client.send(orders, yield* Message.text("hello"))
+ *   const [message] = yield* client.receive(orders)
+ *   if (message !== undefined) yield* client.complete(message)
+ *   return message?.deliveryCount
+ * })
+ * await Effect.runPromise(program.pipe(Effect.provide(live))) // => 1
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class QueueClient extends Context.Service<QueueClient, Service>()(
+  "@queue-runtime/core/QueueClient"
+) {}
+
+type Route = (queue: QueueName.QueueName) => QueueName.QueueName | undefined
+
+const unsupported = (provider: string, queue: QueueName.QueueName, what: string) =>
+  QueueError.make(new QueueError.UnsupportedOperation({ what, provider }), { provider, queue })
+
+const settlement = (
+  provider: QueueProvider.Service,
+  settleCall: QueueProvider.Service["settle"],
+  route: Route
+): Settlement => {
+  const countMax = (address: QueueAddress.QueueAddress): number =>
+    provider.capabilities(address.queue).settleCountMax
+
+  /** Sends the copy, then completes the original; in that order nothing is lost. */
+  const routeOne = Effect.fnUntraced(function* (
+    message: ReceivedMessage.ReceivedMessage,
+    verdict: Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>
+  ) {
+    const { queue } = message.receipt.address
+    const target = route(queue)
+    if (target === undefined) {
+      return yield* Effect.fail(
+        unsupported(provider.name, queue, "dead-lettering (set deadLetterQueues of the client)")
+      )
+    }
+    const copy = yield* deadLetterRoute.toRouted(message, verdict)
+    yield* Effect.flatMap(provider.send(target, [copy]), Outcome.single)
+    yield* Effect.flatMap(settleCall([message.receipt], Verdict.complete), Outcome.single)
+  })
+
+  const abandonProblem = (
+    message: ReceivedMessage.ReceivedMessage,
+    verdict: Verdict.Verdict
+  ): string | undefined => {
+    if (verdict._tag !== "Abandon" || Duration.isZero(verdict.delay)) return undefined
+    const { abandonDelay, abandonDelayMax } = provider.capabilities(message.receipt.address.queue)
+    if (!Capabilities.isSupported(abandonDelay)) return "abandoning with a delay"
+    return abandonDelayMax !== undefined && Duration.isGreaterThan(verdict.delay, abandonDelayMax)
+      ? `abandoning with a delay above ${Duration.format(abandonDelayMax)}`
+      : undefined
+  }
+
+  const settle: Settlement["settle"] = (messages, verdict) => {
+    const problem = messages
+      .map((message) => abandonProblem(message, verdict))
+      .find((one) => one !== undefined)
+    if (problem !== undefined) {
+      return Effect.succeed(
+        messages.map(({ receipt }) =>
+          Result.fail(unsupported(provider.name, receipt.address.queue, problem))
+        )
+      )
+    }
+    const isRouted = ({ receipt }: ReceivedMessage.ReceivedMessage): boolean =>
+      receipt.address._tag === "Queue" &&
+      provider.capabilities(receipt.address.queue).deadLetter === "unsupported"
+    if (verdict._tag === "DeadLetter" && messages.some(isRouted)) {
+      return Effect.forEach(messages, (message) => Effect.result(routeOne(message, verdict)))
+    }
+    return settling.inBatches(
+      messages.map(({ receipt }) => receipt),
+      countMax,
+      (receipts) => settleCall(receipts, verdict)
+    )
+  }
+
+  const settleOne = (
+    message: ReceivedMessage.ReceivedMessage,
+    verdict: Verdict.Verdict
+  ): Effect.Effect<void, QueueError.QueueError> =>
+    Effect.flatMap(settle([message], verdict), Outcome.single)
+
+  return {
+    settle,
+    complete: (message) => settleOne(message, Verdict.complete),
+    abandon: (message, options) =>
+      Effect.flatMap(checks.duration("delay", options?.delay ?? 0), (delay) =>
+        settleOne(message, Verdict.abandon(delay))
+      ),
+    deadLetter: (message, { description, reason }) =>
+      settleOne(message, Verdict.deadLetter(reason, description))
+  }
+}
+
+const isAny = (messages: ReadonlyArray<unknown>): boolean => messages.length > 0
+
+const isAccepted = (session: Option.Option<QueueSession.QueueSession>): boolean =>
+  Option.isSome(session)
+
+const receiver =
+  (
+    wait: Duration.Duration,
+    waitMax: Duration.Duration,
+    receive: QueueSession.QueueSession["receive"]
+  ): Session["receive"] =>
+  (options = {}) =>
+    Effect.flatMap(
+      Effect.zip(
+        checks.wholeNumber("max", options.max ?? 1, 1),
+        checks.duration("wait", options.wait ?? wait)
+      ),
+      ([max, checked]) =>
+        receiving.untilThere(checked, waitMax, isAny, (rest) => receive({ max, wait: rest }))
+    )
+
+/**
+ * Makes a client over a provider: what `layer` does, for who holds the provider in hand.
+ *
+ * **Errors** ValidationFailed for a wait that is none · ConfigurationInvalid for a dead-letter queue
+ * that is ordered: ten dead letters of one session would hide the rest.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  provider: QueueProvider.Service,
+  options: Options = {}
+) {
+  const defaultWait = yield* checks.duration("wait", options.wait ?? Defaults.receiveWait)
+  const routes = new Map(Object.entries(options.deadLetterQueues ?? {}))
+  for (const [queue, target] of routes) {
+    if (provider.capabilities(target).ordered) {
+      return yield* Effect.fail(
+        QueueError.configurationInvalid(`deadLetterQueues.${queue}`, `"${target}" is ordered`)
+      )
+    }
+  }
+  const route: Route = (queue) => routes.get(queue)
+
+  /** Where the dead letters of a queue are: the provider's own, or the queue they are routed to. */
+  const resolve = (source: QueueName.QueueName | QueueAddress.QueueAddress) => {
+    const address = QueueAddress.from(source)
+    const target = route(address.queue)
+    const isRouted =
+      address._tag === "DeadLetter" &&
+      target !== undefined &&
+      provider.capabilities(address.queue).deadLetter === "unsupported"
+    return isRouted
+      ? { address: QueueAddress.queue(target), up: deadLetterRoute.fromRouted }
+      : { address, up: <M>(message: M): M => message }
+  }
+
+  const requires = (
+    queue: QueueName.QueueName,
+    support: Capabilities.Support,
+    what: string
+  ): Effect.Effect<void, QueueError.QueueError> =>
+    Capabilities.isSupported(support)
+      ? Effect.void
+      : Effect.fail(unsupported(provider.name, queue, what))
+
+  const requiresDeadLetters = (address: QueueAddress.QueueAddress) =>
+    address._tag === "Queue"
+      ? Effect.void
+      : requires(
+          address.queue,
+          provider.capabilities(address.queue).deadLetter,
+          "reading dead letters (set deadLetterQueues of the client)"
+        )
+
+  const prepare = (queue: QueueName.QueueName, messages: ReadonlyArray<Message.Message>) =>
+    sending.prepare(provider, queue, messages, options.missingSession ?? "refuse")
+
+  const sendOutcomes: Service["sendOutcomes"] = (queue, messages) =>
+    Effect.flatMap(prepare(queue, messages), (stamped) =>
+      sending.sendChunks(provider, queue, sending.chunks(stamped, provider.capabilities(queue)))
+    )
+
+  const receive: Service["receive"] = (source, receiveOptions) => {
+    const { address, up } = resolve(source)
+    const { receiveWaitMax } = provider.capabilities(address.queue)
+    const ask = receiver(defaultWait, receiveWaitMax, (one) => provider.receive(address, one))
+    return requiresDeadLetters(address).pipe(
+      Effect.andThen(ask(receiveOptions)),
+      Effect.map((messages) => messages.map(up))
+    )
+  }
+
+  const toSession = (session: QueueSession.QueueSession): Session => ({
+    queue: session.queue,
+    sessionId: session.sessionId,
+    lockedUntil: session.lockedUntil,
+    receive: receiver(
+      defaultWait,
+      provider.capabilities(session.queue).receiveWaitMax,
+      session.receive
+    ),
+    renewLock: session.renewLock,
+    state: session.state,
+    setState: session.setState,
+    ...settlement(provider, session.settle, route)
+  })
+
+  const acceptSession: Service["acceptSession"] = (queue, accept = {}) => {
+    const { acceptSpecific, receiveWaitMax, sessions } = provider.capabilities(queue)
+    const { sessionId } = accept
+    const checked =
+      sessionId === undefined
+        ? requires(queue, sessions, "accepting a session")
+        : requires(queue, acceptSpecific, "accepting a session by its id")
+    return checked.pipe(
+      Effect.andThen(checks.duration("wait", accept.wait ?? defaultWait)),
+      Effect.flatMap((wait) =>
+        receiving.untilThere(wait, receiveWaitMax, isAccepted, (rest) =>
+          provider.acceptSession(queue, { ...defined({ sessionId }), wait: rest })
+        )
+      ),
+      Effect.map(Option.map(toSession))
+    )
+  }
+
+  const client: Service = {
+    provider: provider.name,
+    stack: provider.stack,
+    capabilities: provider.capabilities,
+    send: (queue, message) =>
+      Effect.flatMap(prepare(queue, [message]), (stamped) =>
+        Effect.flatMap(provider.send(queue, stamped), Outcome.single)
+      ),
+    sendBatch: (queue, messages) => Effect.flatMap(sendOutcomes(queue, messages), Outcome.all),
+    sendOutcomes,
+    receive,
+    stream: (source) => Stream.fromIterableEffectRepeat(receive(source)),
+    ...settlement(provider, provider.settle, route),
+    renewLock: ({ receipt }) => Effect.flatMap(provider.renewLock([receipt]), Outcome.single),
+    peek: (source, peekOptions = {}) => {
+      const { address, up } = resolve(source)
+      return requiresDeadLetters(address).pipe(
+        Effect.andThen(requires(address.queue, provider.capabilities(address.queue).peek, "peek")),
+        Effect.andThen(checks.wholeNumber("max", peekOptions.max ?? 1, 1)),
+        Effect.flatMap((max) => provider.peek(address, { ...peekOptions, max })),
+        Effect.map((messages) => messages.map(up))
+      )
+    },
+    acceptSession
+  }
+  yield* Effect.logDebug("queue client made").pipe(
+    Effect.annotateLogs({ provider: provider.name, stack: provider.stack.join(" > ") })
+  )
+  return client
+})
+
+/**
+ * The client over the provider below it.
+ *
+ * **Errors** as {@link make}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<QueueClient, QueueError.QueueError, QueueProvider.QueueProvider> =>
+  Layer.effect(
+    QueueClient,
+    Effect.flatMap(QueueProvider.QueueProvider, (provider) => make(provider, options))
+  )

@@ -1,0 +1,245 @@
+/**
+ * Runs a handler over a queue: receives what it has room for, keeps locks, settles, and drains when it
+ * is interrupted.
+ *
+ * **Details**
+ *
+ * Messages run side by side; an ordered queue has a session worker instead (`@queue-runtime/sessions`).
+ * How a delivery ends is told by `MessageHandler`. A connection that fails is waited for, with backoff;
+ * an error that no waiting mends (a missing queue, refused credentials) ends the worker after its
+ * handlers.
+ *
+ * Interruption drains: nothing more is received, running handlers get the grace period, and the messages
+ * of those that are not done by then are abandoned.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Backoff from "./Backoff.ts"
+import * as Defaults from "./Defaults.ts"
+import * as checks from "./internal/checks.ts"
+import * as LockKeeper from "./LockKeeper.ts"
+import * as MessageHandler from "./MessageHandler.ts"
+import * as Outcome from "./Outcome.ts"
+import * as QueueAddress from "./QueueAddress.ts"
+import * as QueueClient from "./QueueClient.ts"
+import * as QueueError from "./QueueError.ts"
+import type * as QueueName from "./QueueName.ts"
+import type * as ReceivedMessage from "./ReceivedMessage.ts"
+
+/**
+ * A queue, its handler, and the limits of the work.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<E = never, R = never> extends MessageHandler.Options<E> {
+  /** The queue, or the dead letters of one. */
+  readonly queue: QueueName.QueueName | QueueAddress.QueueAddress
+  readonly handler: MessageHandler.MessageHandler<E, R>
+  /** Handlers at work side by side. Default: 10. */
+  readonly concurrency?: number
+  /** How long one receive waits. Default: 30 s. */
+  readonly wait?: Duration.Input
+  /** How long handlers may go on after the worker was interrupted. Default: 20 s. */
+  readonly gracePeriod?: Duration.Input
+}
+
+/** Who is at work, whether there is room for more, and whether all are done. */
+class Room {
+  #running = 0
+  readonly free = Latch.makeUnsafe(true)
+  readonly idle = Latch.makeUnsafe(true)
+  readonly #size: number
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  get left(): number {
+    return this.#size - this.#running
+  }
+
+  enter(): void {
+    this.#running++
+    this.idle.closeUnsafe()
+    if (this.left === 0) this.free.closeUnsafe()
+  }
+
+  leave(): void {
+    this.#running--
+    this.free.openUnsafe()
+    if (this.#running === 0) this.idle.openUnsafe()
+  }
+}
+
+const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+  return {
+    concurrency: yield* checks.wholeNumber(
+      "concurrency",
+      options.concurrency ?? Defaults.concurrency,
+      1
+    ),
+    wait: yield* checks.duration("wait", options.wait ?? Defaults.receiveWait),
+    grace: yield* checks.duration("gracePeriod", options.gracePeriod ?? Defaults.gracePeriod),
+    renewalMax: yield* checks.duration(
+      "lockRenewalMax",
+      options.lockRenewalMax ?? Defaults.lockRenewalMax
+    )
+  }
+})
+
+/**
+ * Runs until it is interrupted, and then drains. Fails only with what no waiting mends, and only after
+ * its handlers are done.
+ *
+ * **Errors** ValidationFailed for an option out of its range, before anything is received ·
+ * QueueNotFound · UnsupportedOperation for an ordered queue · AuthenticationFailed · PermissionDenied
+ *
+ * **Example** (A worker that handles one message)
+ *
+ * ```ts
+ * import { Message, QueueClient, QueueName, QueueWorker } from "@queue-runtime/core"
+ * import { MemoryProvider } from "@queue-runtime/provider-memory"
+ * import { Deferred, Effect, Fiber, Layer } from "effect"
+ *
+ * const live = QueueClient.layer().pipe(
+ *   Layer.provide(MemoryProvider.layer({ queues: { orders: {} } }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const client = yield* QueueClient.QueueClient
+ *   const queue = yield* QueueName.make("orders")
+ *   const handled = yield* Deferred.make<string>()
+ *   const worker = yield* Effect.forkChild(
+ *     QueueWorker.run({ queue, handler: (message) => Deferred.succeed(handled, message.messageId) })
+ *   )
+ *   const sent = yield* client.send(queue, yield* Message.text("hello"))
+ *   const id = yield* Deferred.await(handled)
+ *   yield* Fiber.interrupt(worker)
+ *   return id === sent.messageId
+ * })
+ * await Effect.runPromise(program.pipe(Effect.provide(live))) // => true
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+  const client = yield* QueueClient.QueueClient
+  const { concurrency, grace, renewalMax, wait } = yield* limits(options)
+  const handle = yield* MessageHandler.make(options.handler, options)
+  const address = QueueAddress.from(options.queue)
+  const { receiveCountMax } = client.capabilities(address.queue)
+  const room = new Room(concurrency)
+  const graceOver = yield* Deferred.make<void>()
+  const scope = yield* Scope.make()
+  const pause = Backoff.exponential()
+
+  /** One delivery in its own fiber, beside the keeper of its lock. */
+  const start = Effect.fnUntraced(function* (message: ReceivedMessage.ReceivedMessage) {
+    room.enter()
+    const keeper = yield* Effect.forkIn(
+      LockKeeper.keep({
+        lockedUntil: message.lockedUntil,
+        renew: client.renewLock(message),
+        renewalMax
+      }),
+      scope
+    )
+    yield* handle({
+      message,
+      // A renewal must not overtake the settlement.
+      settle: (verdict) =>
+        Fiber.interrupt(keeper).pipe(
+          Effect.andThen(client.settle([message], verdict)),
+          Effect.flatMap(Outcome.single)
+        ),
+      lockLost: Fiber.join(keeper),
+      graceOver: Deferred.await(graceOver)
+    }).pipe(
+      Effect.ensuring(Fiber.interrupt(keeper)),
+      Effect.ensuring(Effect.sync(() => room.leave())),
+      Effect.forkIn(scope)
+    )
+  })
+
+  /** What an unlucky receive costs: time, never a busy loop. */
+  const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
+    if (!QueueError.isTransient(error)) return yield* Effect.fail(error)
+    const delay = error.retryAfter ?? (yield* pause(failures))
+    yield* Effect.logWarning(
+      `receiving failed, again in ${Duration.format(delay)}: ${error.message}`
+    )
+    yield* Effect.sleep(delay)
+  })
+
+  const loop = (
+    restore: <A, E1, R1>(effect: Effect.Effect<A, E1, R1>) => Effect.Effect<A, E1, R1>
+  ) =>
+    Effect.gen(function* () {
+      let failures = 0
+      while (true) {
+        yield* restore(room.free.await)
+        const max = Math.min(room.left, receiveCountMax)
+        const before = yield* Clock.currentTimeMillis
+        const received = yield* restore(Effect.result(client.receive(address, { max, wait })))
+        if (Result.isFailure(received)) {
+          failures++
+          yield* restore(failed(received.failure, failures))
+          continue
+        }
+        failures = 0
+        for (const message of received.success) yield* start(message)
+        const waited = (yield* Clock.currentTimeMillis) - before
+        if (received.success.length === 0 && waited < Duration.toMillis(Defaults.idlePause)) {
+          yield* restore(Effect.sleep(Defaults.idlePause))
+        }
+      }
+    })
+
+  const drain = Effect.fnUntraced(function* () {
+    yield* Effect.logInfo("worker drains")
+    const done = yield* Effect.timeoutOption(room.idle.await, grace)
+    if (done._tag === "None") {
+      yield* Effect.logWarning("the grace period is over: the rest is abandoned")
+      yield* Deferred.succeed(graceOver, undefined)
+      yield* Effect.timeoutOption(room.idle.await, Defaults.releaseWait)
+    }
+    yield* Scope.close(scope, Exit.void)
+    yield* Effect.logInfo("worker ended")
+  })
+
+  yield* Effect.logInfo("worker started").pipe(
+    Effect.annotateLogs({ concurrency, stack: client.stack.join(" > ") })
+  )
+  return yield* Effect.uninterruptibleMask((restore) =>
+    Effect.ensuring(loop(restore), drain())
+  ).pipe(Effect.annotateLogs({ queue: QueueAddress.format(address) }))
+})
+
+/**
+ * A worker that lives as long as the layer. One that ends by an error is logged as such; use {@link run}
+ * where the application should end with its worker.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <E, R>(
+  options: Options<E, R>
+): Layer.Layer<never, never, QueueClient.QueueClient | R> =>
+  Layer.effectDiscard(
+    Effect.forkScoped(
+      Effect.tapError(run(options), (error) =>
+        Effect.logError(`the worker ended: ${error.message}`)
+      )
+    )
+  )

@@ -1,0 +1,65 @@
+import { hash } from "node:crypto"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { defined } from "./defined.ts"
+import * as Message from "../Message.ts"
+import * as MessageId from "../MessageId.ts"
+import * as ReceivedMessage from "../ReceivedMessage.ts"
+import * as SessionId from "../SessionId.ts"
+import type * as Verdict from "../Verdict.ts"
+
+/** The one attribute that carries what a queue of ours, used for dead letters, has no place for. */
+export const attribute = "queue-runtime-dead-letter"
+
+const Metadata = Schema.Struct({
+  info: ReceivedMessage.DeadLetterInfo,
+  messageId: MessageId.MessageId,
+  sessionId: Schema.optionalKey(SessionId.SessionId)
+})
+
+const MetadataFromJson = Schema.fromJsonString(Schema.toCodecJson(Metadata))
+const encode = Schema.encodeEffect(MetadataFromJson)
+const decode = Schema.decodeUnknownOption(MetadataFromJson)
+
+/**
+ * An id of this dead-lettering's own: the same after a crash, another for the next one of the same
+ * message, so that a broker which deduplicates swallows neither.
+ */
+const idOf = (message: ReceivedMessage.ReceivedMessage): Effect.Effect<MessageId.MessageId> => {
+  const enqueued = DateTime.toEpochMillis(message.enqueuedAt)
+  const source = `${message.receipt.address.queue}\n${message.messageId}\n${enqueued}`
+  const id = `dl-${message.deliveryCount}-${hash("sha256", source)}`
+  return Effect.orDie(MessageId.make(id))
+}
+
+/** The copy that is sent to the configured queue: body and attributes as they were, the rest beside. */
+export const toRouted = Effect.fnUntraced(function* (
+  message: ReceivedMessage.ReceivedMessage,
+  verdict: Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>
+) {
+  const { deliveryCount, messageId, sessionId } = message
+  const info = {
+    ...defined({ reason: verdict.reason, description: verdict.description }),
+    source: message.receipt.address.queue,
+    time: yield* DateTime.now,
+    deliveryCount
+  }
+  const metadata = yield* Effect.orDie(encode({ info, messageId, ...defined({ sessionId }) }))
+  const { timeToLive: _, ...kept } = ReceivedMessage.toMessage(message)
+  const attributes = { ...kept.attributes, [attribute]: metadata }
+  // A dead letter does not expire, and goes into no session: ten of one would hide the rest from a list.
+  const { sessionId: __, ...rest } = kept
+  return Message.stamp(new Message.Message({ ...rest, attributes }), yield* idOf(message))
+})
+
+/** A message of the configured queue as the dead letter it is; one sent there by others stays as it is. */
+export const fromRouted = <M extends ReceivedMessage.PeekedMessage>(message: M): M => {
+  const text = message.attributes[attribute]
+  const metadata = text === undefined ? Option.none() : decode(text)
+  if (Option.isNone(metadata)) return message
+  const { [attribute]: _, ...attributes } = message.attributes
+  const { info, messageId, sessionId } = metadata.value
+  return { ...message, ...defined({ sessionId }), attributes, messageId, deadLetter: info }
+}
