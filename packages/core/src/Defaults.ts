@@ -55,6 +55,14 @@ export const lockRenewalMax = Duration.minutes(10)
 export const lockRenewalPart = 0.5
 
 /**
+ * A lock counts as lost this long before it ends: clocks differ, and its holder has to stop first.
+ *
+ * @category worker
+ * @since 0.1.0
+ */
+export const lockMargin = Duration.millis(250)
+
+/**
  * How long running handlers may go on after the worker was told to end: the usual time between SIGTERM
  * and SIGKILL is 30 s, and the settlements need some of it.
  *
@@ -155,6 +163,14 @@ export const idlePause = Duration.millis(100)
 export const sessionIdle = Duration.seconds(5)
 
 /**
+ * Messages of one session received at once: the batch of SQS.
+ *
+ * @category sessions
+ * @since 0.1.0
+ */
+export const sessionPrefetch = 10
+
+/**
  * Messages of one session before others get their turn, when others wait.
  *
  * @category sessions
@@ -252,3 +268,44 @@ export const memoryLockDuration = Duration.seconds(30)
  * @since 0.1.0
  */
 export const memoryDeduplicationWindow = Duration.minutes(5)
+
+/**
+ * Messages of one send call of the memory provider: a batch a person would still call one.
+ *
+ * @category memory
+ * @since 0.1.0
+ */
+export const memorySendCountMax = 1_000
+
+/**
+ * Bytes of one send call of the memory provider, unless it holds less in all.
+ *
+ * @category memory
+ * @since 0.1.0
+ */
+export const memorySendSizeMax = 64 * 1024 * 1024
+
+/**
+ * Messages of one receive call of the memory provider.
+ *
+ * @category memory
+ * @since 0.1.0
+ */
+export const memoryReceiveCountMax = 1_000
+
+/**
+ * Receipts of one settlement or renewal call of the memory provider.
+ *
+ * @category memory
+ * @since 0.1.0
+ */
+export const memorySettleCountMax = 1_000
+
+/**
+ * Longest wait of one receive or accept call of the memory provider: an alarm is never set further off,
+ * whatever the timers of the platform can do.
+ *
+ * @category memory
+ * @since 0.1.0
+ */
+export const memoryReceiveWaitMax = Duration.hours(1)

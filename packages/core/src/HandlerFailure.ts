@@ -75,6 +75,10 @@ const messageOf = (error: unknown): string => {
   return typeof message === "string" ? message : reasonOf(error)
 }
 
+// Well-formed last: the cut may go through a pair of surrogates.
+const printable = (text: string): string =>
+  scrub(text).slice(0, Defaults.deadLetterDescriptionLengthMax).toWellFormed()
+
 /**
  * The tag and the message of an error, cut to what the brokers take.
  *
@@ -82,6 +86,6 @@ const messageOf = (error: unknown): string => {
  * @since 0.1.0
  */
 export const describe = (error: unknown): Description => ({
-  reason: reasonOf(error),
-  description: scrub(messageOf(error)).slice(0, Defaults.deadLetterDescriptionLengthMax)
+  reason: printable(reasonOf(error)),
+  description: printable(messageOf(error))
 })

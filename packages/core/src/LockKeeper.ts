@@ -7,7 +7,9 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Defaults from "./Defaults.ts"
+import type * as Outcome from "./Outcome.ts"
 import * as QueueError from "./QueueError.ts"
 
 /**
@@ -24,14 +26,16 @@ export interface Lock {
   readonly renewalMax: Duration.Duration
 }
 
-/** When to renew a lock that ends at `until`: while a part of it is left, at once when it is late. */
-const pauseFor = (until: number, now: number): number =>
-  Math.max(0, (until - now) * (1 - Defaults.lockRenewalPart))
+/** Milliseconds between two tries near the end of a lock, so that they do not become a busy loop. */
+const pauseMin = 10
+
+const lost = QueueError.make(new QueueError.ReceiptExpired())
 
 /**
  * Renews the lock when half of it is left, and ends when it is lost: with the error that said so, or
- * with `ReceiptExpired` when it ran out. A renewal that fails transiently is tried again, ever sooner,
- * while the lock holds.
+ * with `ReceiptExpired` a moment before it runs out (`Defaults.lockMargin`), so that what is done under
+ * it can stop before somebody else begins. A renewal that fails transiently is tried again, ever sooner,
+ * while the lock holds; one that hangs is given up when the lock ends.
  *
  * @category combinators
  * @since 0.1.0
@@ -39,27 +43,27 @@ const pauseFor = (until: number, now: number): number =>
 export const keep = (lock: Lock): Effect.Effect<QueueError.QueueError> =>
   Effect.flatMap(Clock.currentTimeMillis, (start) => {
     const end = start + Duration.toMillis(lock.renewalMax)
-    const expired = (until: number): Effect.Effect<QueueError.QueueError> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.delay(
-          Effect.sync(() => QueueError.make(new QueueError.ReceiptExpired())),
-          Math.max(0, until - now)
-        )
-      )
-    const loop = (until: number): Effect.Effect<QueueError.QueueError> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const pause = pauseFor(until, now)
-        if (now >= until || now + pause >= end) return expired(until)
-        return Effect.delay(lock.renew, Math.max(pause, pauseMin)).pipe(
-          Effect.matchEffect({
-            onSuccess: (renewed) => loop(DateTime.toEpochMillis(renewed)),
-            onFailure: (error) =>
-              QueueError.isTransient(error) ? loop(until) : Effect.succeed(error)
-          })
-        )
-      })
-    return loop(DateTime.toEpochMillis(lock.lockedUntil))
-  })
 
-/** Milliseconds between two tries near the end of a lock, so that they do not become a busy loop. */
-const pauseMin = 10
+    const waitUntil = (time: number): Effect.Effect<Outcome.Outcome<never>> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.as(Effect.sleep(Math.max(0, time - now)), Result.fail(lost))
+      )
+
+    const loop = (lockedUntil: DateTime.Utc): Effect.Effect<QueueError.QueueError> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const until = DateTime.toEpochMillis(lockedUntil) - Duration.toMillis(Defaults.lockMargin)
+        const pause = Math.max(pauseMin, (until - now) * Defaults.lockRenewalPart)
+        const isOver = now + pause >= Math.min(until, end)
+        const renewal = Effect.result(Effect.delay(lock.renew, pause))
+        const next: Effect.Effect<Outcome.Outcome<DateTime.Utc>> = isOver
+          ? waitUntil(until)
+          : Effect.raceFirst(renewal, waitUntil(until))
+        return Effect.flatMap(next, (outcome) => {
+          if (Result.isSuccess(outcome)) return loop(outcome.success)
+          const error = outcome.failure
+          return QueueError.isTransient(error) ? loop(lockedUntil) : Effect.succeed(error)
+        })
+      })
+
+    return loop(lock.lockedUntil)
+  })

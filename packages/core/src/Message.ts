@@ -34,7 +34,9 @@ const Positive = Schema.Duration.check(
 
 const NotNegative = Schema.Duration.check(
   Schema.makeFilter<Duration.Duration>(
-    (duration) => Duration.isFinite(duration) || "must be a finite duration"
+    (duration) =>
+      (Duration.isFinite(duration) && !Duration.isNegative(duration)) ||
+      "must be a finite duration of zero or more"
   )
 )
 

@@ -26,6 +26,7 @@ import * as Backoff from "./Backoff.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
 import * as checks from "./internal/checks.ts"
+import { scrub } from "./internal/scrub.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
@@ -186,7 +187,7 @@ const log = ({ disposition, message }: Handled): Effect.Effect<void> => {
           `message dead-lettered: ${disposition.reason}: ${disposition.description}`
         )
       default:
-        return Effect.logWarning(`message will be redelivered: ${disposition.error.message}`)
+        return Effect.logWarning(`message will be redelivered: ${scrub(disposition.error.message)}`)
     }
   }
   return Effect.annotateLogs(line(), annotations)
@@ -262,7 +263,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
             ? Effect.flatMap(pause(tries), (delay) =>
                 Effect.delay(
                   Effect.suspend(() => attempt(tries + 1)),
-                  delay
+                  error.retryAfter ?? delay
                 )
               )
             : Effect.succeed(error)
@@ -278,7 +279,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
     const error = yield* settle(delivery, verdict)
     if (error === undefined) return disposition
     if (disposition._tag === "DeadLettered" && error.reason._tag !== "ReceiptExpired") {
-      yield* Effect.logError(`dead-lettering failed, the message stays: ${error.message}`)
+      yield* Effect.logError(`dead-lettering failed, the message stays: ${scrub(error.message)}`)
       const delay = yield* backoff(delivery.message.deliveryCount)
       const failed = yield* settle(delivery, Verdict.abandon(delay))
       return failed === undefined
@@ -294,14 +295,28 @@ export const make = Effect.fnUntraced(function* <E, R>(
     description: `delivered ${message.deliveryCount} times; the maximum is ${deliveriesMax}`
   })
 
+  /** `isPermanent` or `backoff` threw: another delivery, by the default backoff. */
+  const misjudged = (message: ReceivedMessage.ReceivedMessage, defect: unknown) =>
+    Effect.map(Backoff.exponential()(message.deliveryCount), (delay): Disposition => ({
+      _tag: "Abandoned",
+      delay,
+      ...HandlerFailure.describe(defect)
+    }))
+
   return Effect.fnUntraced(function* (delivery: Delivery) {
     const { message } = delivery
-    const judged = message.deliveryCount > deliveriesMax ? poisoned(message) : yield* run(delivery)
+    const judged =
+      message.deliveryCount > deliveriesMax
+        ? poisoned(message)
+        : yield* Effect.catchDefect(run(delivery), (defect) => misjudged(message, defect))
     const disposition = yield* conclude(delivery, judged)
     const handled: Handled = { message, disposition }
     yield* log(handled)
     if (onHandled !== undefined) {
-      yield* Effect.ignoreCause(onHandled(handled), { log: "Warn", message: "onHandled failed" })
+      yield* Effect.ignoreCause(
+        Effect.suspend(() => onHandled(handled)),
+        { log: "Warn", message: "onHandled failed" }
+      )
     }
     return disposition
   })

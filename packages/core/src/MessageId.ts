@@ -87,7 +87,7 @@ const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUn
  */
 export const generate: Effect.Effect<MessageId> = Effect.map(Random.Random, (random) => {
   const [a, b, c, d] = [uint32(random), uint32(random), uint32(random), uint32(random)]
-  const high = hex((b & 0xffff0fff) | 0x4000)
+  const high = hex(((b & 0xffff0fff) | 0x4000) >>> 0)
   const low = hex(((c & 0x3fffffff) | 0x80000000) >>> 0)
   const uuid = `${hex(a)}-${high.slice(0, 4)}-${high.slice(4)}-${low.slice(0, 4)}-${low.slice(4)}${hex(d)}`
   return MessageId.make(uuid, { disableChecks: true })

@@ -254,41 +254,48 @@ const settlement = (
     yield* Effect.flatMap(settleCall([message.receipt], Verdict.complete), Outcome.single)
   })
 
-  const abandonProblem = (
-    message: ReceivedMessage.ReceivedMessage,
-    verdict: Verdict.Verdict
-  ): string | undefined => {
+  /** What of this verdict the queue cannot do. */
+  const refusal = (
+    verdict: Verdict.Verdict,
+    queue: QueueName.QueueName
+  ): QueueError.QueueError | undefined => {
     if (verdict._tag !== "Abandon" || Duration.isZero(verdict.delay)) return undefined
-    const { abandonDelay, abandonDelayMax } = provider.capabilities(message.receipt.address.queue)
-    if (!Capabilities.isSupported(abandonDelay)) return "abandoning with a delay"
-    return abandonDelayMax !== undefined && Duration.isGreaterThan(verdict.delay, abandonDelayMax)
-      ? `abandoning with a delay above ${Duration.format(abandonDelayMax)}`
+    const { abandonDelay, abandonDelayMax } = provider.capabilities(queue)
+    if (!Capabilities.isSupported(abandonDelay)) {
+      return unsupported(provider.name, queue, "abandoning with a delay")
+    }
+    if (abandonDelayMax === undefined) return undefined
+    return Duration.isGreaterThan(verdict.delay, abandonDelayMax)
+      ? unsupported(
+          provider.name,
+          queue,
+          `abandoning with a delay above ${Duration.format(abandonDelayMax)}`
+        )
       : undefined
   }
 
-  const settle: Settlement["settle"] = (messages, verdict) => {
-    const problem = messages
-      .map((message) => abandonProblem(message, verdict))
-      .find((one) => one !== undefined)
-    if (problem !== undefined) {
-      return Effect.succeed(
-        messages.map(({ receipt }) =>
-          Result.fail(unsupported(provider.name, receipt.address.queue, problem))
-        )
+  const settleBatch =
+    (verdict: Verdict.Verdict): settling.Call =>
+    (messages, { _tag, queue }) => {
+      const refused = refusal(verdict, queue)
+      if (refused !== undefined) return Effect.fail(refused)
+      const { deadLetter } = provider.capabilities(queue)
+      if (verdict._tag === "DeadLetter" && _tag === "Queue" && deadLetter === "unsupported") {
+        return Effect.forEach(messages, (message) => Effect.result(routeOne(message, verdict)))
+      }
+      return settleCall(
+        messages.map(({ receipt }) => receipt),
+        verdict
       )
     }
-    const isRouted = ({ receipt }: ReceivedMessage.ReceivedMessage): boolean =>
-      receipt.address._tag === "Queue" &&
-      provider.capabilities(receipt.address.queue).deadLetter === "unsupported"
-    if (verdict._tag === "DeadLetter" && messages.some(isRouted)) {
-      return Effect.forEach(messages, (message) => Effect.result(routeOne(message, verdict)))
+
+  const settle: Settlement["settle"] = Effect.fnUntraced(function* (messages, verdict) {
+    if (verdict._tag === "Abandon") {
+      const delay = yield* Effect.result(checks.duration("delay", verdict.delay))
+      if (Result.isFailure(delay)) return messages.map(() => Result.fail(delay.failure))
     }
-    return settling.inBatches(
-      messages.map(({ receipt }) => receipt),
-      countMax,
-      (receipts) => settleCall(receipts, verdict)
-    )
-  }
+    return yield* settling.inBatches(messages, countMax, settleBatch(verdict))
+  })
 
   const settleOne = (
     message: ReceivedMessage.ReceivedMessage,
@@ -384,6 +391,9 @@ export const make = Effect.fnUntraced(function* (
           "reading dead letters (set deadLetterQueues of the client)"
         )
 
+  const requiresState = (queue: QueueName.QueueName) =>
+    requires(queue, provider.capabilities(queue).sessionState, "session state")
+
   const prepare = (queue: QueueName.QueueName, messages: ReadonlyArray<Message.Message>) =>
     sending.prepare(provider, queue, messages, options.missingSession ?? "refuse")
 
@@ -412,8 +422,8 @@ export const make = Effect.fnUntraced(function* (
       session.receive
     ),
     renewLock: session.renewLock,
-    state: session.state,
-    setState: session.setState,
+    state: Effect.andThen(requiresState(session.queue), session.state),
+    setState: (state) => Effect.andThen(requiresState(session.queue), session.setState(state)),
     ...settlement(provider, session.settle, route)
   })
 
@@ -446,7 +456,7 @@ export const make = Effect.fnUntraced(function* (
     sendBatch: (queue, messages) => Effect.flatMap(sendOutcomes(queue, messages), Outcome.all),
     sendOutcomes,
     receive,
-    stream: (source) => Stream.fromIterableEffectRepeat(receive(source)),
+    stream: (source) => Stream.fromIterableEffectRepeat(receiving.unhurried(receive(source))),
     ...settlement(provider, provider.settle, route),
     renewLock: ({ receipt }) => Effect.flatMap(provider.renewLock([receipt]), Outcome.single),
     peek: (source, peekOptions = {}) => {

@@ -17,6 +17,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as DateTime from "effect/DateTime"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { defined } from "./internal/defined.ts"
 import { scrub } from "./internal/scrub.ts"
@@ -475,7 +476,7 @@ export interface Context {
   readonly provider?: string
   readonly operation?: string
   readonly queue?: string
-  /** The error of the SDK or the platform; wrap it with {@link OriginalError}. */
+  /** The error of the SDK or the platform; {@link make} wraps it with {@link OriginalError}. */
   readonly cause?: unknown
 }
 
@@ -528,7 +529,14 @@ export class QueueError extends Schema.TaggedError<QueueError>("@queue-runtime/c
  * @since 0.1.0
  */
 export const make = (reason: Reason, context: Context = {}): QueueError =>
-  new QueueError({ retry: defaultRetry[reason._tag], ...context, reason })
+  new QueueError({ retry: defaultRetry[reason._tag], ...safe(context), reason })
+
+/** The cause of somebody else is never kept bare: whatever prints the error would print it. */
+const safe = (context: Context): Context => {
+  const { cause } = context
+  if (cause === undefined || cause instanceof QueueError) return context
+  return { ...context, cause: OriginalError.from(cause) }
+}
 
 /**
  * A value that breaks a rule, by field.
@@ -576,8 +584,15 @@ export const exhausted = (error: QueueError): QueueError =>
 export const withContext = (error: QueueError, context: Context): QueueError => {
   const { cause, operation, provider, queue, reason, retry, retryAfter } = error
   const kept = defined({ retryAfter, provider, operation, queue, cause })
-  return new QueueError({ ...context, ...kept, reason, retry: context.retry ?? retry })
+  return new QueueError({ ...safe(context), ...kept, reason, retry: context.retry ?? retry })
 }
+
+/** What it says, cleaned; reading an object somebody threw may itself throw. */
+const printed = (read: () => unknown): string =>
+  Result.getOrElse(
+    Result.try(() => scrub(String(read()))),
+    () => "unprintable"
+  )
 
 /**
  * An error of someone else's, kept for who needs it and safe to print: message and stack are cleaned of
@@ -602,10 +617,10 @@ export class OriginalError extends Error {
 
   private constructor(original: unknown) {
     const error = original instanceof Error ? original : undefined
-    super(scrub(error === undefined ? String(original) : error.message))
-    this.name = error?.name ?? "Error"
+    super(printed(() => (error === undefined ? original : error.message)))
+    this.name = printed(() => error?.name ?? "Error")
     this.#original = original
-    this.stack = scrub(error?.stack ?? `${this.name}: ${this.message}`)
+    this.stack = printed(() => error?.stack ?? `${this.name}: ${this.message}`)
   }
 
   /** Wraps anything thrown; a wrapped one is returned as it is. */

@@ -84,5 +84,6 @@ export const retry = (parts: Parts): Parts => withPurpose(parts, "retry")
 
 const withPurpose = (parts: Parts, purpose: string): Parts => ({
   ...parts,
-  purpose: parts.purpose === undefined ? purpose : `${parts.purpose}-${purpose}`
+  purpose:
+    parts.purpose === undefined || parts.purpose === "" ? purpose : `${parts.purpose}-${purpose}`
 })

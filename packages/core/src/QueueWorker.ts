@@ -25,8 +25,11 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Backoff from "./Backoff.ts"
+import * as Capabilities from "./Capabilities.ts"
 import * as Defaults from "./Defaults.ts"
+import * as HandlerFailure from "./HandlerFailure.ts"
 import * as checks from "./internal/checks.ts"
+import { scrub } from "./internal/scrub.ts"
 import * as LockKeeper from "./LockKeeper.ts"
 import * as MessageHandler from "./MessageHandler.ts"
 import * as Outcome from "./Outcome.ts"
@@ -35,6 +38,7 @@ import * as QueueClient from "./QueueClient.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as QueueName from "./QueueName.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
+import * as Verdict from "./Verdict.ts"
 
 /**
  * A queue, its handler, and the limits of the work.
@@ -138,11 +142,26 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const { concurrency, grace, renewalMax, wait } = yield* limits(options)
   const handle = yield* MessageHandler.make(options.handler, options)
   const address = QueueAddress.from(options.queue)
-  const { receiveCountMax } = client.capabilities(address.queue)
+  const { abandonDelay, abandonDelayMax, receiveCountMax } = client.capabilities(address.queue)
   const room = new Room(concurrency)
   const graceOver = yield* Deferred.make<void>()
   const scope = yield* Scope.make()
   const pause = Backoff.exponential()
+
+  /**
+   * The verdict as the queue can do it. Where it knows no delay of an abandon the message stays in hand,
+   * its lock renewed, until the delay is over or the worker ends.
+   */
+  const feasible = (verdict: Verdict.Verdict): Effect.Effect<Verdict.Verdict> => {
+    if (verdict._tag !== "Abandon" || Duration.isZero(verdict.delay)) return Effect.succeed(verdict)
+    const { delay } = verdict
+    return Capabilities.isSupported(abandonDelay)
+      ? Effect.succeed(Verdict.abandon(Duration.min(delay, abandonDelayMax ?? delay)))
+      : Effect.as(
+          Effect.raceFirst(Effect.sleep(delay), Deferred.await(graceOver)),
+          Verdict.abandon()
+        )
+  }
 
   /** One delivery in its own fiber, beside the keeper of its lock. */
   const start = Effect.fnUntraced(function* (message: ReceivedMessage.ReceivedMessage) {
@@ -157,17 +176,24 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     )
     yield* handle({
       message,
-      // A renewal must not overtake the settlement.
       settle: (verdict) =>
-        Fiber.interrupt(keeper).pipe(
-          Effect.andThen(client.settle([message], verdict)),
-          Effect.flatMap(Outcome.single)
+        Effect.flatMap(feasible(verdict), (possible) =>
+          // A renewal must not overtake the settlement.
+          Fiber.interrupt(keeper).pipe(
+            Effect.andThen(client.settle([message], possible)),
+            Effect.flatMap(Outcome.single)
+          )
         ),
       lockLost: Fiber.join(keeper),
       graceOver: Deferred.await(graceOver)
     }).pipe(
       Effect.ensuring(Fiber.interrupt(keeper)),
       Effect.ensuring(Effect.sync(() => room.leave())),
+      Effect.tapDefect((defect) =>
+        Effect.logError(
+          `a delivery was not settled: ${HandlerFailure.describe(defect).description}`
+        )
+      ),
       Effect.forkIn(scope)
     )
   })
@@ -175,9 +201,10 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   /** What an unlucky receive costs: time, never a busy loop. */
   const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
     if (!QueueError.isTransient(error)) return yield* Effect.fail(error)
-    const delay = error.retryAfter ?? (yield* pause(failures))
+    const asked = error.retryAfter ?? (yield* pause(failures))
+    const delay = Duration.max(asked, Defaults.idlePause)
     yield* Effect.logWarning(
-      `receiving failed, again in ${Duration.format(delay)}: ${error.message}`
+      `receiving failed, again in ${Duration.format(delay)}: ${scrub(error.message)}`
     )
     yield* Effect.sleep(delay)
   })
@@ -239,7 +266,7 @@ export const layer = <E, R>(
   Layer.effectDiscard(
     Effect.forkScoped(
       Effect.tapError(run(options), (error) =>
-        Effect.logError(`the worker ended: ${error.message}`)
+        Effect.logError(`the worker ended: ${scrub(error.message)}`)
       )
     )
   )

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as HandlerFailure from "./HandlerFailure.ts"
+import { scrub } from "./internal/scrub.ts"
 import * as Message from "./Message.ts"
 import type * as MessageHandler from "./MessageHandler.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -112,13 +113,19 @@ export const make = <A, I, RD, RE>({
   const encode = Message.schema(schema)
   const decode = ReceivedMessage.decode(schema)
   const toMessage = (value: A, options: Message.Options = {}) =>
-    encode(value, { ...messageOptions?.(value), ...options })
+    Effect.suspend(() => encode(value, { ...messageOptions?.(value), ...options }))
 
   const decodeOrPutAside = Effect.fnUntraced(function* (message: ReceivedMessage.ReceivedMessage) {
     const decoded: Outcome.Outcome<A> = yield* Effect.result(decode(message))
     if (Result.isSuccess(decoded)) return [{ value: decoded.success, message }]
     const client = yield* QueueClient.QueueClient
-    yield* client.deadLetter(message, HandlerFailure.describe(decoded.failure))
+    // One that cannot be put aside must not take the good ones of its batch with it.
+    yield* client.deadLetter(message, HandlerFailure.describe(decoded.failure)).pipe(
+      Effect.catch((error) =>
+        Effect.logError(`dead-lettering failed, the message stays: ${scrub(error.message)}`)
+      ),
+      Effect.annotateLogs({ queue, messageId: message.messageId })
+    )
     return []
   })
 

@@ -1,1 +1,5 @@
-export {}
+export * as SessionAffinity from "./SessionAffinity.ts"
+export * as SessionKeyExtractor from "./SessionKeyExtractor.ts"
+export * as SessionKeyStrategy from "./SessionKeyStrategy.ts"
+export * as SessionLifecycle from "./SessionLifecycle.ts"
+export * as SessionWorker from "./SessionWorker.ts"

@@ -15,21 +15,24 @@ export const wholeNumber = (
         QueueError.validationFailed(field, `must be a whole number of at least ${minimum}`)
       )
 
-/** A duration that ends and is not negative. */
+/** A duration that ends and is not negative. NaN is none, though Duration takes it for zero. */
 export const duration = (
   field: string,
   input: Duration.Input
 ): Effect.Effect<Duration.Duration, QueueError.QueueError> =>
-  Option.match(Option.filter(Duration.fromInput(input), isUsable), {
-    onNone: () =>
-      Effect.fail(
-        QueueError.validationFailed(
-          field,
-          "must be a finite duration of zero or more, such as 30 seconds"
-        )
-      ),
-    onSome: Effect.succeed
-  })
+  Option.match(
+    Option.filter(Number.isNaN(input) ? Option.none() : Duration.fromInput(input), isUsable),
+    {
+      onNone: () =>
+        Effect.fail(
+          QueueError.validationFailed(
+            field,
+            "must be a finite duration of zero or more, such as 30 seconds"
+          )
+        ),
+      onSome: Effect.succeed
+    }
+  )
 
 const isUsable = (value: Duration.Duration): boolean =>
   Duration.isFinite(value) && !Duration.isNegative(value)

@@ -24,14 +24,16 @@ const encode = Schema.encodeEffect(MetadataFromJson)
 const decode = Schema.decodeUnknownOption(MetadataFromJson)
 
 /**
- * An id of this dead-lettering's own: the same after a crash, another for the next one of the same
- * message, so that a broker which deduplicates swallows neither.
+ * An id of this dead-lettering's own: another than that of the message, and another for the next one of
+ * a message that was sent again, so that a broker which deduplicates swallows neither. After a crash
+ * between send and complete it is the same, though the delivery count is one higher by then.
  */
 const idOf = (message: ReceivedMessage.ReceivedMessage): Effect.Effect<MessageId.MessageId> => {
   const enqueued = DateTime.toEpochMillis(message.enqueuedAt)
-  const source = `${message.receipt.address.queue}\n${message.messageId}\n${enqueued}`
-  const id = `dl-${message.deliveryCount}-${hash("sha256", source)}`
-  return Effect.orDie(MessageId.make(id))
+  // Of two sendings within a millisecond only the broker's number tells them apart.
+  const sending = `${enqueued}\n${message.sequenceNumber ?? ""}`
+  const source = `${message.receipt.address.queue}\n${message.messageId}\n${sending}`
+  return Effect.orDie(MessageId.make(`dl-${hash("sha256", source)}`))
 }
 
 /** The copy that is sent to the configured queue: body and attributes as they were, the rest beside. */

@@ -31,3 +31,21 @@ export const untilThere = <A, R>(
     )
   return Effect.flatMap(Clock.currentTimeMillis, (now) => loop(now, now + Duration.toMillis(wait)))
 }
+
+/**
+ * For asking for ever: what comes back with nothing at once takes the rest of a pause, whatever the wait
+ * was and however early the provider ended it.
+ */
+export const unhurried = <A, R>(
+  ask: Effect.Effect<ReadonlyArray<A>, QueueError.QueueError, R>
+): Effect.Effect<ReadonlyArray<A>, QueueError.QueueError, R> =>
+  Effect.flatMap(Clock.currentTimeMillis, (before) =>
+    Effect.tap(ask, (messages) =>
+      messages.length > 0
+        ? Effect.void
+        : Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            const left = before + Duration.toMillis(Defaults.idlePause) - now
+            return left > 0 ? Effect.sleep(left) : Effect.void
+          })
+    )
+  )

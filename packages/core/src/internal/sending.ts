@@ -159,9 +159,11 @@ export const sendChunks = Effect.fnUntraced(function* (
   const stopped = new Map<SessionId.SessionId, QueueError.QueueError>()
   let failed: QueueError.QueueError | undefined
   for (const batch of batches) {
-    const errorOf = (message: Message.Stamped): QueueError.QueueError | undefined =>
-      failed ?? (message.sessionId === undefined ? undefined : stopped.get(message.sessionId))
-    const sendable = batch.filter((message) => errorOf(message) === undefined)
+    // Before the call: the outcomes of the provider are those of the messages it was given.
+    const held = batch.map(
+      ({ sessionId }) => failed ?? (sessionId === undefined ? undefined : stopped.get(sessionId))
+    )
+    const sendable = batch.filter((_, place) => held[place] === undefined)
     const result: Result.Result<Outcomes, QueueError.QueueError> =
       sendable.length === 0
         ? Result.succeed([])
@@ -172,8 +174,8 @@ export const sendChunks = Effect.fnUntraced(function* (
       failed = result.failure
     }
     const sent = Result.isSuccess(result) ? result.success.values() : [].values()
-    for (const message of batch) {
-      const error = errorOf(message)
+    for (const [place, message] of batch.entries()) {
+      const error = held[place] ?? failed
       const outcome = error === undefined ? sent.next().value : Result.fail(error)
       if (outcome === undefined) return yield* Effect.die(missingOutcome)
       outcomes.push(outcome)

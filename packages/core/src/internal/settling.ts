@@ -3,16 +3,34 @@ import * as Result from "effect/Result"
 import type * as Outcome from "../Outcome.ts"
 import * as QueueAddress from "../QueueAddress.ts"
 import type * as QueueError from "../QueueError.ts"
-import type * as Receipt from "../Receipt.ts"
+import type * as ReceivedMessage from "../ReceivedMessage.ts"
 
-/** One provider call on receipts of one address. */
-export type Call<A> = (
-  receipts: ReadonlyArray<Receipt.Receipt>
-) => Effect.Effect<ReadonlyArray<Outcome.Outcome<A>>, QueueError.QueueError>
+/** One call on deliveries of one address. */
+export type Call = (
+  messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
+  address: QueueAddress.QueueAddress
+) => Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>, QueueError.QueueError>
 
-type Entry = readonly [index: number, receipt: Receipt.Receipt]
+type Entry = readonly [index: number, message: ReceivedMessage.ReceivedMessage]
+
+interface Group {
+  readonly address: QueueAddress.QueueAddress
+  readonly entries: Array<Entry>
+}
 
 const missingOutcome = new Error("the provider answered fewer outcomes than receipts")
+
+const byAddress = (messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>) => {
+  const groups = new Map<string, Group>()
+  for (const [index, message] of messages.entries()) {
+    const { address } = message.receipt
+    const key = QueueAddress.format(address)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { address, entries: [[index, message]] })
+    else group.entries.push([index, message])
+  }
+  return groups.values()
+}
 
 const cut = (group: ReadonlyArray<Entry>, countMax: number): ReadonlyArray<ReadonlyArray<Entry>> =>
   Array.from({ length: Math.ceil(group.length / countMax) }, (_, part) =>
@@ -20,30 +38,31 @@ const cut = (group: ReadonlyArray<Entry>, countMax: number): ReadonlyArray<Reado
   )
 
 /**
- * Calls once an address and once `countMax` receipts, and answers one outcome a receipt in their order.
- * A call that fails as a whole is the outcome of each of its receipts.
+ * Calls once an address and once `countMax` deliveries, and answers one outcome a delivery in their
+ * order. A call that fails as a whole is the outcome of each of its deliveries.
  */
-export const inBatches = Effect.fnUntraced(function* <A>(
-  receipts: ReadonlyArray<Receipt.Receipt>,
+export const inBatches = Effect.fnUntraced(function* (
+  messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
   countMax: (address: QueueAddress.QueueAddress) => number,
-  call: Call<A>
+  call: Call
 ) {
-  const entries = receipts.map((receipt, index): Entry => [index, receipt])
-  const groups = Map.groupBy(entries, ([, receipt]) => QueueAddress.format(receipt.address))
-  const byIndex = new Map<number, Outcome.Outcome<A>>()
-  for (const group of groups.values()) {
-    const [first] = group
-    const size = first === undefined ? 1 : countMax(first[1].address)
-    for (const batch of cut(group, size)) {
-      const result = yield* Effect.result(call(batch.map(([, receipt]) => receipt)))
+  const settled: Array<readonly [index: number, outcome: Outcome.Outcome<void>]> = []
+  for (const { address, entries } of byAddress(messages)) {
+    for (const batch of cut(entries, countMax(address))) {
+      const result = yield* Effect.result(
+        call(
+          batch.map(([, message]) => message),
+          address
+        )
+      )
       for (const [place, [index]] of batch.entries()) {
         const outcome = Result.isFailure(result)
           ? Result.fail(result.failure)
           : result.success[place]
         if (outcome === undefined) return yield* Effect.die(missingOutcome)
-        byIndex.set(index, outcome)
+        settled.push([index, outcome])
       }
     }
   }
-  return receipts.flatMap((_, index) => byIndex.get(index) ?? [])
+  return settled.toSorted(([one], [other]) => one - other).map(([, outcome]) => outcome)
 })

@@ -1,0 +1,74 @@
+/** The one table of every benchmark: `.reports/bench.json`, and its rendering for people. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import * as Schema from "effect/Schema"
+
+/** One comparison. A figure alone says nothing: `peer` was measured beside `ours` in the same run. */
+export const Case = Schema.Struct({
+  case: Schema.String,
+  ours: Schema.Finite,
+  peer: Schema.Finite,
+  /** `ours / peer`. */
+  ratio: Schema.Finite,
+  /** What the ratio should reach, or stay under. */
+  target: Schema.Finite,
+  better: Schema.Literals(["higher", "lower"])
+})
+
+export type Case = typeof Case.Type
+
+const Cases = Schema.fromJsonString(Schema.Array(Case))
+
+/** A case with its ratio worked out. */
+export const make = (values: Omit<Case, "ratio">): Case => ({
+  ...values,
+  ratio: values.ours / values.peer
+})
+
+export const isMet = ({ better, ratio, target }: Case): boolean =>
+  better === "higher" ? ratio >= target : ratio <= target
+
+/** The cases of a run take the place of those of the same name; the others stay. */
+export const merge = (
+  before: ReadonlyArray<Case>,
+  run: ReadonlyArray<Case>
+): ReadonlyArray<Case> => {
+  const names = new Set(run.map((one) => one.case))
+  return [...before.filter((one) => !names.has(one.case)), ...run]
+}
+
+export const read = (path: string): ReadonlyArray<Case> =>
+  existsSync(path) ? Schema.decodeUnknownSync(Cases)(readFileSync(path, "utf8")) : []
+
+export const write = (path: string, cases: ReadonlyArray<Case>): void => {
+  mkdirSync(dirname(path), { recursive: true })
+  const rows = cases.map((one) => `  ${JSON.stringify(one)}`)
+  writeFileSync(path, `[\n${rows.join(",\n")}\n]\n`)
+}
+
+const figure = (value: number): string =>
+  value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3)
+
+/** Aligned columns, for a terminal. */
+export const render = (cases: ReadonlyArray<Case>): string => {
+  const head = ["case", "ours", "peer", "ratio", "target", ""]
+  const rows = cases.map((one) => [
+    one.case,
+    figure(one.ours),
+    figure(one.peer),
+    one.ratio.toFixed(2),
+    `${one.better === "higher" ? "≥" : "≤"} ${one.target}`,
+    isMet(one) ? "met" : "MISSED"
+  ])
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length))
+  )
+  const line = (cells: ReadonlyArray<string>): string =>
+    cells
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+      )
+      .join("  ")
+      .trimEnd()
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n")
+}

@@ -1,0 +1,28 @@
+/** `pnpm bench [suite …]`: runs the suites named, or all, prints the table and writes `.reports/bench.json`. */
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as memory from "./memory.ts"
+import * as Report from "./Report.ts"
+
+const suites: Readonly<Record<string, () => Promise<ReadonlyArray<Report.Case>>>> = {
+  memory: memory.run
+}
+
+const reportPath = join(fileURLToPath(new URL("../../..", import.meta.url)), ".reports/bench.json")
+
+const chosen = process.argv.slice(2).filter((word) => word !== "--")
+const unknown = chosen.filter((name) => suites[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`no suite ${unknown.join(", ")}; known: ${Object.keys(suites).join(", ")}`)
+  process.exit(1)
+}
+
+const cases: Array<Report.Case> = []
+for (const [name, run] of Object.entries(suites)) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue
+  console.error(`bench ${name} …`)
+  // oxlint-disable-next-line no-await-in-loop -- suites that ran at once would measure each other
+  cases.push(...(await run()))
+}
+Report.write(reportPath, Report.merge(Report.read(reportPath), cases))
+console.log(Report.render(cases))

@@ -1,0 +1,36 @@
+/** Medians of interleaved rounds: what is compared is measured in turn, so that a slow moment of the machine meets both. */
+import { Bench } from "tinybench"
+
+export interface Task {
+  readonly name: string
+  /** Does the work of one sample; answers the nanoseconds of one operation in it. */
+  readonly sample: () => Promise<number>
+}
+
+const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+/** The median over the rounds of each task's median, in nanoseconds an operation. */
+export const interleaved = async (
+  tasks: ReadonlyArray<Task>,
+  options: { readonly rounds: number; readonly samples: number }
+): Promise<ReadonlyMap<string, number>> => {
+  const rounds = new Map(tasks.map(({ name }): [string, Array<number>] => [name, []]))
+  // The first round warms up and is not counted.
+  for (let round = 0; round <= options.rounds; round++) {
+    // What a sample times is a part of it, so the number of samples ends a task and not their time.
+    const bench = new Bench({ time: 0, iterations: options.samples, warmup: false, throws: true })
+    for (const { name, sample } of tasks) {
+      bench.add(name, async () => ({ overriddenDuration: (await sample()) / 1e6 }))
+    }
+    // oxlint-disable-next-line no-await-in-loop -- rounds that ran at once would measure each other
+    await bench.run()
+    for (const { name, result } of bench.tasks) {
+      if (result.state !== "completed") throw new Error(`benchmark "${name}" ${result.state}`)
+      if (round > 0) rounds.get(name)?.push(result.latency.p50 * 1e6)
+    }
+  }
+  return new Map([...rounds].map(([name, medians]) => [name, median(medians)]))
+}

@@ -1,0 +1,439 @@
+/**
+ * Runs a handler over the sessions of a queue: up to n sessions side by side, in order inside each.
+ *
+ * **Details**
+ *
+ * A slot accepts the next free session and handles its messages one after the other; the next one
+ * starts only after the settlement of the one before is confirmed. An idle session is given up for
+ * another. A failed message comes first again after its backoff, and those behind it wait: meanwhile the
+ * session is parked, still held, and its slot serves others, so that a bad session stops nobody else.
+ * An always-failing message is dead-lettered after its maximum of deliveries and the next ones are
+ * handled.
+ *
+ * When others wait, a session is given up after a stated number of messages or time.
+ *
+ * Interruption drains: nothing more is accepted, running handlers get the grace period, what is not done
+ * by then is abandoned, and all sessions are released.
+ *
+ * **Gotchas**
+ *
+ * A handler runs at least once for a message. Two holders of one session at once are possible only while
+ * a lost lock goes unnoticed; the handler is then interrupted and nothing is settled.
+ *
+ * @since 0.1.0
+ */
+import {
+  Backoff,
+  Capabilities,
+  Defaults,
+  MessageHandler,
+  Outcome,
+  QueueClient,
+  QueueError
+} from "@queue-runtime/core"
+import type { QueueName, ReceivedMessage } from "@queue-runtime/core"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import { Dispatch } from "./internal/dispatch.ts"
+import * as heldSession from "./internal/heldSession.ts"
+import * as settings from "./internal/settings.ts"
+import type * as SessionAffinity from "./SessionAffinity.ts"
+import * as SessionLifecycle from "./SessionLifecycle.ts"
+
+/**
+ * A queue, its handler, and the limits of the work.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<E = never, R = never> extends MessageHandler.Options<E> {
+  readonly queue: QueueName.QueueName
+  readonly handler: MessageHandler.MessageHandler<E, R>
+  /** Sessions at work side by side. Default: 10. */
+  readonly concurrency?: number
+  /** How long one accept waits for a session. Default: 30 s. */
+  readonly wait?: Duration.Input
+  /** A session without a message for this long is given up. Default: 5 s. */
+  readonly sessionIdle?: Duration.Input
+  /** Messages of one session before others that wait get their turn. Default: 1,000. */
+  readonly sessionMessagesMax?: number
+  /** Time with one session before others that wait get their turn. Default: 5 minutes. */
+  readonly sessionDurationMax?: Duration.Input
+  /** Sessions held while their failed message backs off; beyond it they are given up. Default: 100. */
+  readonly parkedMax?: number
+  /** Messages of one session received at once. Default: 10. */
+  readonly prefetch?: number
+  /** How long handlers may go on after the worker was interrupted. Default: 20 s. */
+  readonly gracePeriod?: Duration.Input
+  /** Sessions to ask for first when a slot is idle. Default: none. */
+  readonly affinity?: SessionAffinity.SessionAffinity
+}
+
+const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+  return {
+    concurrency: yield* settings.count("concurrency", options.concurrency ?? Defaults.concurrency),
+    wait: yield* settings.duration("wait", options.wait ?? Defaults.receiveWait),
+    idle: yield* settings.duration("sessionIdle", options.sessionIdle ?? Defaults.sessionIdle),
+    messagesMax: yield* settings.count(
+      "sessionMessagesMax",
+      options.sessionMessagesMax ?? Defaults.sessionMessagesMax
+    ),
+    durationMax: yield* settings.duration(
+      "sessionDurationMax",
+      options.sessionDurationMax ?? Defaults.sessionDurationMax
+    ),
+    parkedMax: yield* settings.count("parkedMax", options.parkedMax ?? Defaults.sessionsParkedMax),
+    prefetch: yield* settings.count("prefetch", options.prefetch ?? Defaults.sessionPrefetch),
+    grace: yield* settings.duration("gracePeriod", options.gracePeriod ?? Defaults.gracePeriod)
+  }
+})
+
+/** Why a slot is done with a session. */
+type Parting =
+  | { readonly _tag: "Idle" }
+  | { readonly _tag: "Turn" }
+  | { readonly _tag: "Asked" }
+  | { readonly _tag: "Parked"; readonly delay: Duration.Duration }
+  | { readonly _tag: "Lost"; readonly error: QueueError.QueueError }
+
+/**
+ * Runs until it is interrupted, and then drains. Fails only with what no waiting mends, and only after
+ * its handlers are done.
+ *
+ * **Errors** ValidationFailed for an option out of its range, before anything is accepted ·
+ * UnsupportedOperation for a queue without sessions · QueueNotFound · AuthenticationFailed ·
+ * PermissionDenied
+ *
+ * **Example** (Two sessions, each in order)
+ *
+ * ```ts
+ * import { Message, QueueClient, QueueName, SessionId } from "@queue-runtime/core"
+ * import { MemoryProvider } from "@queue-runtime/provider-memory"
+ * import { SessionWorker } from "@queue-runtime/sessions"
+ * import { Effect, Fiber, Layer, Queue } from "effect"
+ *
+ * const live = QueueClient.layer().pipe(
+ *   Layer.provide(MemoryProvider.layer({ queues: { events: { sessions: true } } }))
+ * )
+ * const program = Effect.gen(function* () {
+ *   const client = yield* QueueClient.QueueClient
+ *   const queue = yield* QueueName.make("events")
+ *   const handled = yield* Queue.unbounded<string>()
+ *   for (const text of ["a", "b"]) {
+ *     const sessionId = yield* SessionId.make("acme/shop/pull/42")
+ *     yield* client.send(queue, yield* Message.text(text, { sessionId }))
+ *   }
+ *   const worker = yield* Effect.forkChild(
+ *     SessionWorker.run({
+ *       queue,
+ *       handler: ({ body }) => Queue.offer(handled, new TextDecoder().decode(body))
+ *     })
+ *   )
+ *   const order = yield* Queue.takeN(handled, 2)
+ *   yield* Fiber.interrupt(worker)
+ *   return order
+ * })
+ * await Effect.runPromise(program.pipe(Effect.provide(live))) // => ["a", "b"]
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+  const client = yield* QueueClient.QueueClient
+  const lifecycle = yield* Effect.serviceOption(SessionLifecycle.SessionLifecycle)
+  const limit = yield* limits(options)
+  const handle = yield* MessageHandler.make(options.handler, options)
+  const { affinity, queue } = options
+  const capabilities = client.capabilities(queue)
+  const dispatch = new Dispatch()
+  const stopping = yield* Deferred.make<void>()
+  const graceOver = yield* Deferred.make<void>()
+  const fatal = yield* Deferred.make<never, QueueError.QueueError>()
+  const scope = yield* Scope.make()
+  const pause = Backoff.exponential()
+
+  const isStopping = (): boolean => Deferred.isDoneUnsafe(stopping)
+
+  /** What an unlucky call costs: time, never a busy loop. What no waiting mends ends the worker. */
+  const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
+    if (!QueueError.isTransient(error)) {
+      yield* Deferred.fail(fatal, error)
+      return yield* Effect.never
+    }
+    const delay = error.retryAfter ?? (yield* pause(failures))
+    yield* Effect.logWarning(
+      `accepting a session failed, again in ${Duration.format(delay)}: ${error.message}`
+    )
+    yield* Effect.sleep(delay)
+  })
+
+  type HandOver = (held: heldSession.HeldSession) => void
+
+  /** A session given up with work left, if it is free: a hint, so any failure just means no. */
+  const acceptKnown = Effect.fnUntraced(function* (handOver: HandOver) {
+    if (affinity === undefined || !Capabilities.isSupported(capabilities.acceptSpecific)) {
+      return false
+    }
+    const sessionId = yield* affinity.candidate(queue)
+    if (Option.isNone(sessionId)) return false
+    const acceptSession = client.acceptSession(queue, { sessionId: sessionId.value, wait: 0 })
+    return yield* Effect.orElseSucceed(
+      heldSession.accept({ acceptSession, lifecycle, isGuess: true, handOver }),
+      () => false
+    )
+  })
+
+  const acceptNext = (wait: Duration.Duration, handOver: HandOver) =>
+    heldSession.accept({
+      acceptSession: client.acceptSession(queue, { wait }),
+      lifecycle,
+      isGuess: false,
+      handOver
+    })
+
+  /** Accepts for one idle slot, through lost connections and empty waits. */
+  const acceptor = Effect.fnUntraced(function* (handOver: HandOver) {
+    let failures = 0
+    while (true) {
+      const before = yield* Clock.currentTimeMillis
+      if (yield* acceptKnown(handOver)) return
+      const accepted = yield* Effect.result(acceptNext(limit.wait, handOver))
+      if (Result.isFailure(accepted)) {
+        failures++
+        yield* failed(accepted.failure, failures)
+        continue
+      }
+      if (accepted.success) return
+      failures = 0
+      const waited = (yield* Clock.currentTimeMillis) - before
+      if (waited < Duration.toMillis(Defaults.idlePause)) yield* Effect.sleep(Defaults.idlePause)
+    }
+  })
+
+  /** The next session for a slot: one that waits, or one accepted for it. */
+  const nextSession = Effect.suspend(() => {
+    const waiting = dispatch.take()
+    if (waiting !== undefined) return Effect.succeed(Option.some(waiting))
+    const mailbox = dispatch.enter()
+    return Effect.gen(function* () {
+      const accepting = yield* Effect.forkIn(
+        acceptor((held) => dispatch.deliver(held, mailbox)),
+        scope
+      )
+      const held = yield* Effect.raceFirst(
+        Effect.asSome(Deferred.await(mailbox)),
+        Effect.as(Deferred.await(stopping), Option.none<heldSession.HeldSession>())
+      )
+      dispatch.leave(mailbox)
+      yield* Fiber.interrupt(accepting)
+      if (Option.isNone(held) && Deferred.isDoneUnsafe(mailbox)) {
+        dispatch.deliver(yield* Deferred.await(mailbox))
+      }
+      return held
+    })
+  })
+
+  const handleOne = Effect.fnUntraced(function* (
+    { lockLost, session }: heldSession.HeldSession,
+    message: ReceivedMessage.ReceivedMessage
+  ) {
+    const { sessionId } = session
+    if (Option.isSome(lifecycle)) yield* lifecycle.value.handling(queue, sessionId)
+    const disposition = yield* handle({
+      message,
+      settle: (verdict) => Effect.flatMap(session.settle([message], verdict), Outcome.single),
+      lockLost,
+      graceOver: Deferred.await(graceOver)
+    })
+    if (Option.isSome(lifecycle)) {
+      yield* lifecycle.value.handled(queue, sessionId, disposition._tag === "Completed")
+    }
+    return disposition
+  })
+
+  /** Whether the session has had its turn and another one waits; that one then gets this slot. */
+  const turnIsOver = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
+    const now = yield* Clock.currentTimeMillis
+    const { messages, since } = held.turn
+    if (messages < limit.messagesMax && now - since < Duration.toMillis(limit.durationMax)) {
+      return false
+    }
+    if (dispatch.waiting > 0) return true
+    const accepted = yield* Effect.orElseSucceed(
+      acceptNext(Duration.zero, (other) => dispatch.deliver(other)),
+      () => false
+    )
+    if (!accepted) held.turn = { since: now, messages: 0 }
+    return accepted
+  })
+
+  /** The next messages, or why there is nothing more to do here. */
+  const receive = (held: heldSession.HeldSession) => {
+    // Nobody waits on an idle session while another one is ready.
+    const isWanted = dispatch.waiting > 0
+    const wait = held.isGuess || isWanted ? Duration.zero : limit.idle
+    held.isGuess = false
+    const max = Math.min(limit.prefetch, capabilities.receiveCountMax)
+    const idle: Parting = { _tag: "Idle" }
+    const asked: Parting = { _tag: "Asked" }
+    return Effect.raceAllFirst([
+      Effect.map(held.session.receive({ max, wait }), (messages) =>
+        messages.length === 0 ? idle : messages
+      ),
+      Effect.map(held.lockLost, (error): Parting => ({ _tag: "Lost", error })),
+      Effect.as(held.closeAsked, asked),
+      Effect.as(Deferred.await(stopping), asked),
+      isWanted ? Effect.never : Effect.as(dispatch.wanted.await, idle)
+    ]).pipe(Effect.catch((error) => Effect.succeed<Parting>({ _tag: "Lost", error })))
+  }
+
+  /** Messages received together, one after the other, up to the first that does not go well. */
+  const handleAll = Effect.fnUntraced(function* (
+    held: heldSession.HeldSession,
+    messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>
+  ): Effect.fn.Return<Parting | undefined, never, R> {
+    for (const message of messages) {
+      if (isStopping()) return { _tag: "Asked" } satisfies Parting
+      const disposition = yield* handleOne(held, message)
+      held.turn = { ...held.turn, messages: held.turn.messages + 1 }
+      switch (disposition._tag) {
+        case "Completed":
+        case "DeadLettered":
+          continue
+        case "Abandoned":
+          return { _tag: "Parked", delay: disposition.delay } satisfies Parting
+        case "Released":
+          return { _tag: "Asked" } satisfies Parting
+        default:
+          return { _tag: "Lost", error: disposition.error } satisfies Parting
+      }
+    }
+    return undefined
+  })
+
+  /** Works on one session until there is a reason to part. */
+  const serve = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
+    while (true) {
+      const received: Parting | ReadonlyArray<ReceivedMessage.ReceivedMessage> =
+        yield* receive(held)
+      if ("_tag" in received) return received
+      const parting = yield* handleAll(held, received)
+      if (parting !== undefined) return parting
+      if (yield* turnIsOver(held)) return { _tag: "Turn" } satisfies Parting
+    }
+  })
+
+  /** Keeps a session whose message backs off, without a slot; then it waits for one like any other. */
+  const park = Effect.fnUntraced(function* (
+    held: heldSession.HeldSession,
+    delay: Duration.Duration
+  ) {
+    if (Duration.isZero(delay)) return dispatch.deliver(held)
+    if (dispatch.parked >= limit.parkedMax) return yield* held.close
+    dispatch.park(held)
+    const isDue = Effect.raceAllFirst([
+      Effect.as(Effect.sleep(delay), true),
+      Effect.as(held.lockLost, false),
+      Effect.as(held.closeAsked, false)
+    ])
+    yield* Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(isDue), (due) => {
+        if (!dispatch.unpark(held)) return Effect.void
+        return due ? Effect.sync(() => dispatch.deliver(held)) : held.close
+      })
+    ).pipe(Effect.forkIn(scope))
+  })
+
+  const part = Effect.fnUntraced(function* (held: heldSession.HeldSession, parting: Parting) {
+    const { sessionId } = held.session
+    if (parting._tag === "Parked" && !isStopping()) return yield* park(held, parting.delay)
+    // A lock that counts as lost runs out by itself: releasing it in time would not count the delivery
+    // that its handler has seen, and a message that costs its lock each time would come for ever.
+    const isLockLost = parting._tag === "Lost" && parting.error.reason._tag === "SessionLockLost"
+    if (isLockLost) yield* Effect.sleep(Defaults.lockMargin)
+    yield* held.close
+    if (parting._tag === "Turn" && affinity !== undefined) yield* affinity.gaveUp(queue, sessionId)
+    if (parting._tag === "Lost") {
+      yield* Effect.logWarning(`session given up: ${parting.error.message}`).pipe(
+        Effect.annotateLogs({ sessionId })
+      )
+    }
+  })
+
+  /** One session at a time, for ever. A session that is lost again and again costs time. */
+  const slot = Effect.gen(function* () {
+    let lost = 0
+    while (!isStopping()) {
+      const held = yield* nextSession
+      if (Option.isNone(held)) return
+      const parting = yield* serve(held.value)
+      yield* part(held.value, parting)
+      lost = parting._tag === "Lost" ? lost + 1 : 0
+      if (lost > 0) {
+        const delay = yield* pause(lost)
+        yield* Effect.raceFirst(Effect.sleep(delay), Deferred.await(stopping))
+      }
+    }
+  })
+
+  const drain = Effect.fnUntraced(function* (slots: Fiber.Fiber<unknown, unknown>) {
+    yield* Effect.logInfo("session worker drains")
+    yield* Deferred.succeed(stopping, undefined)
+    const done = yield* Effect.timeoutOption(Fiber.await(slots), limit.grace)
+    if (Option.isNone(done)) {
+      yield* Effect.logWarning("the grace period is over: the rest is abandoned")
+      yield* Deferred.succeed(graceOver, undefined)
+      yield* Effect.timeoutOption(Fiber.await(slots), Defaults.releaseWait)
+    }
+    yield* Effect.forEach(dispatch.drain(), (held) => held.close, { discard: true })
+    yield* Scope.close(scope, Exit.void)
+    yield* Effect.logInfo("session worker ended")
+  })
+
+  if (!Capabilities.isSupported(capabilities.sessions)) {
+    const reason = new QueueError.UnsupportedOperation({
+      what: "a session worker",
+      provider: client.provider
+    })
+    return yield* Effect.fail(QueueError.make(reason, { queue }))
+  }
+  yield* Effect.logInfo("session worker started").pipe(
+    Effect.annotateLogs({ concurrency: limit.concurrency, stack: client.stack.join(" > ") })
+  )
+  return yield* Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const slots = yield* Effect.replicateEffect(slot, limit.concurrency, {
+        concurrency: "unbounded",
+        discard: true
+      }).pipe(Effect.forkIn(scope))
+      return yield* Effect.ensuring(restore(Deferred.await(fatal)), drain(slots))
+    })
+  ).pipe(Effect.annotateLogs({ queue }))
+})
+
+/**
+ * A session worker that lives as long as the layer. One that ends by an error is logged as such; use
+ * {@link run} where the application should end with its worker.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <E, R>(
+  options: Options<E, R>
+): Layer.Layer<never, never, QueueClient.QueueClient | R> =>
+  Layer.effectDiscard(
+    Effect.forkScoped(
+      Effect.tapError(run(options), (error) =>
+        Effect.logError(`the session worker ended: ${error.message}`)
+      )
+    )
+  )

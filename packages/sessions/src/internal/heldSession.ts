@@ -1,0 +1,89 @@
+import { LockKeeper, QueueError } from "@queue-runtime/core"
+import type { QueueClient } from "@queue-runtime/core"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type * as SessionLifecycle from "../SessionLifecycle.ts"
+
+/** A session in a worker's hand. */
+export interface HeldSession {
+  readonly session: QueueClient.Session
+  /** Ends when the session's lock is lost, with why; may be awaited more than once. */
+  readonly lockLost: Effect.Effect<QueueError.QueueError>
+  /** Ends when somebody asked to give the session up. */
+  readonly closeAsked: Effect.Effect<void>
+  /** Releases the session; the second time it does nothing. */
+  readonly close: Effect.Effect<void>
+  /** Its turn: when it began and how many messages were handled in it. */
+  turn: { readonly since: number; readonly messages: number }
+  /** Asked for again on a guess, so that it may well be empty: the first receive does not wait. */
+  isGuess: boolean
+}
+
+const lockLostOf =
+  (sessionId: string) =>
+  (error: QueueError.QueueError): QueueError.QueueError =>
+    error.reason._tag === "ReceiptExpired"
+      ? QueueError.make(new QueueError.SessionLockLost({ sessionId }))
+      : error
+
+/**
+ * Accepts into a scope of the session's own, keeps its lock from then on and hands it over; whether
+ * there was one. Handed over in one step with accepting: an interruption between the two would leave a
+ * session that nobody releases and whose lock is renewed for ever.
+ */
+export const accept = (options: {
+  readonly acceptSession: ReturnType<QueueClient.Service["acceptSession"]>
+  readonly lifecycle: Option.Option<SessionLifecycle.Service>
+  readonly isGuess: boolean
+  readonly handOver: (held: HeldSession) => void
+}): Effect.Effect<boolean, QueueError.QueueError> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const accepted = yield* restore(Scope.provide(options.acceptSession, scope)).pipe(
+        Effect.onError(() => Scope.close(scope, Exit.void))
+      )
+      if (Option.isNone(accepted)) {
+        yield* Scope.close(scope, Exit.void)
+        return false
+      }
+      options.handOver(yield* hold(accepted.value, scope, options.lifecycle, options.isGuess))
+      return true
+    })
+  )
+
+const hold = Effect.fnUntraced(function* (
+  session: QueueClient.Session,
+  scope: Scope.Closeable,
+  lifecycle: Option.Option<SessionLifecycle.Service>,
+  isGuess: boolean
+) {
+  const closeAsked = yield* Deferred.make<void>()
+  const { queue, sessionId } = session
+  if (Option.isSome(lifecycle)) {
+    const ask = Effect.asVoid(Deferred.succeed(closeAsked, undefined))
+    yield* Scope.provide(lifecycle.value.opened(queue, sessionId, ask), scope)
+  }
+  const lockedUntil = yield* session.lockedUntil
+  // The lock is kept for as long as the session is held: what bounds that is the handler's time limit.
+  const renewalMax = Duration.infinity
+  const keeper = yield* LockKeeper.keep({
+    lockedUntil,
+    renew: session.renewLock,
+    renewalMax
+  }).pipe(Effect.map(lockLostOf(sessionId)), Effect.forkIn(scope))
+  return {
+    session,
+    lockLost: Fiber.join(keeper),
+    closeAsked: Deferred.await(closeAsked),
+    close: Scope.close(scope, Exit.void),
+    turn: { since: yield* Clock.currentTimeMillis, messages: 0 },
+    isGuess
+  } satisfies HeldSession
+})

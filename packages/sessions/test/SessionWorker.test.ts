@@ -1,0 +1,735 @@
+import {
+  Backoff,
+  QueueAddress,
+  QueueClient,
+  QueueError,
+  QueueName,
+  SessionId
+} from "@queue-runtime/core"
+import { MemoryClient } from "@queue-runtime/provider-memory"
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Arbitrary,
+  Cause,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Schema
+} from "effect"
+import { TestClock } from "effect/testing"
+import * as SessionAffinity from "../src/SessionAffinity.ts"
+import * as SessionLifecycle from "../src/SessionLifecycle.ts"
+import * as SessionWorker from "../src/SessionWorker.ts"
+import { connectionFailed, Journal, permanent, queue, send, world } from "./support/World.ts"
+import type { Fault } from "./support/World.ts"
+
+const backoff = Backoff.fixed({ initial: "10 seconds", jitter: 0 })
+
+type Options = Partial<SessionWorker.Options<unknown>>
+
+/** The clock wakes who sleeps; a fiber that has not begun to sleep yet needs turns of its own. */
+const turns = Effect.repeat(Effect.yieldNow, { times: 100 })
+
+const start = (journal: Journal, options: Options = {}) =>
+  Effect.tap(
+    Effect.forkChild(SessionWorker.run({ queue, handler: journal.handler(), backoff, ...options })),
+    () => turns
+  )
+
+const stats = MemoryClient.MemoryClient.use((client) => client.stats(queue))
+
+const deadLetters = Effect.gen(function* () {
+  const client = yield* QueueClient.QueueClient
+  return yield* client.receive(QueueAddress.deadLetter(queue), { max: 100, wait: 0 })
+})
+
+/** Accepts a session at once, or not at all. */
+const acceptAtOnce = (session: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const client = yield* QueueClient.QueueClient
+      const sessionId = yield* SessionId.make(session)
+      const accepted = yield* client.acceptSession(queue, { sessionId, wait: 0 })
+      return Option.isSome(accepted)
+    })
+  )
+
+describe("SessionWorker", () => {
+  it.effect("R4.7 handles up to n sessions at once, and in order inside each", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      for (const session of ["A", "B", "C", "D"]) yield* send(session, "1", "2", "3")
+      const handler = journal.handler(() => ({ duration: "1 second" }))
+      const worker = yield* start(journal, { handler, concurrency: 3 })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      for (const session of ["A", "B", "C", "D"]) {
+        assert.deepStrictEqual(journal.doneOf(session), ["1", "2", "3"])
+      }
+      assert.strictEqual(journal.mostAtOnce, 3)
+      assert.strictEqual(journal.overlaps, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 the failed message comes first again; those behind it wait uncounted", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2", "3")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count < 3 ? { error: "down" } : {}
+      )
+      const worker = yield* start(journal, { handler })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.seen, ["A:1#1", "A:1#2", "A:1#3", "A:2#1", "A:3#1"])
+      assert.deepStrictEqual(journal.at, [0, 10_000, 20_000, 20_000, 20_000])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect(
+    "R4.7 an always-failing message is dead-lettered alone; those behind it are handled",
+    () => {
+      const { layer } = world()
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        yield* send("A", "1", "2", "3")
+        const handler = journal.handler((text) => (text === "1" ? { error: "broken" } : {}))
+        const worker = yield* start(journal, { handler, deliveriesMax: 3 })
+        yield* TestClock.adjust("5 minutes")
+        yield* Fiber.interrupt(worker)
+        assert.deepStrictEqual(journal.done, ["A:2", "A:3"])
+        const dead = yield* deadLetters
+        assert.deepStrictEqual(
+          dead.map((message) => [
+            new TextDecoder().decode(message.body),
+            message.deadLetter?.reason
+          ]),
+          [["1", "MaxDeliveryCountExceeded"]]
+        )
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("R5.2 a permanent failure is dead-lettered at once and the session goes on", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      const handler = journal.handler((text) => (text === "1" ? { error: permanent } : {}))
+      const worker = yield* start(journal, { handler })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.seen, ["A:1#1", "A:2#1"])
+      assert.strictEqual((yield* deadLetters)[0]?.deadLetter?.reason, "Unreadable")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 one bad session does not stop the others, even with one slot", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("bad", "1", "2")
+      yield* send("good", "1", "2")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count === 1 && journal.seen.length === 1 ? { error: "down" } : {}
+      )
+      const worker = yield* start(journal, { handler, concurrency: 1, sessionIdle: "1 second" })
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(journal.done, ["good:1", "good:2"])
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["good:1", "good:2", "bad:1", "bad:2"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a session that backs off waits for a slot like any other", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("bad", "1")
+      yield* send("slow", "2")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count === 1 ? { error: "down" } : { duration: "1 minute" }
+      )
+      const worker = yield* start(journal, { handler, concurrency: 1 })
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual(journal.seen, ["bad:1#1", "slow:2#1", "bad:1#2"])
+      assert.deepStrictEqual(journal.at, [0, 0, 60_000])
+      yield* TestClock.adjust("2 minutes")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["slow:2", "bad:1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a slot does not wait on an idle session while another one is ready", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("bad", "1")
+      yield* send("A", "2")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count === 1 ? { error: "down" } : {}
+      )
+      const worker = yield* start(journal, { handler, concurrency: 1, sessionIdle: "1 minute" })
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:2", "bad:1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a failure without a delay is handled again at once", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count === 1 ? { error: "down" } : {}
+      )
+      const worker = yield* start(journal, { handler, backoff: Backoff.none })
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.seen, ["A:1#1", "A:1#2", "A:2#1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 beyond parkedMax a failing session is given up, and nothing is lost", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      for (const session of ["A", "B", "C"]) yield* send(session, "1", "2")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count === 1 ? { error: "down" } : {}
+      )
+      const worker = yield* start(journal, { handler, parkedMax: 1 })
+      yield* TestClock.adjust("1 second")
+      const held = yield* Effect.forEach(["A", "B", "C"], (session) =>
+        Effect.exit(acceptAtOnce(session))
+      )
+      assert.strictEqual(held.filter(Exit.isFailure).length, 1)
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      for (const session of ["A", "B", "C"]) {
+        assert.deepStrictEqual(journal.doneOf(session), ["1", "2"])
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 moves on from an idle session", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1")
+      yield* send("B", "1")
+      const worker = yield* start(journal, { concurrency: 1, sessionIdle: "3 seconds" })
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(journal.done, ["A:1"])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(journal.done, ["A:1", "B:1"])
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a session is given up after its messages when others wait", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2", "3", "4", "5")
+      yield* send("B", "1")
+      const worker = yield* start(journal, { concurrency: 1, prefetch: 1, sessionMessagesMax: 2 })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1", "A:3", "A:4", "A:5"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a session is given up after its time when others wait", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2", "3")
+      yield* send("B", "1")
+      const handler = journal.handler(() => ({ duration: "10 seconds" }))
+      const worker = yield* start(journal, {
+        handler,
+        concurrency: 1,
+        prefetch: 1,
+        sessionDurationMax: "15 seconds"
+      })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1", "A:3"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a session that backed off takes the slot of one that had its turn", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("bad", "1")
+      yield* send("A", "2", "3", "4")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count === 1 ? { error: "down" } : { duration: "20 seconds" }
+      )
+      const worker = yield* start(journal, {
+        handler,
+        concurrency: 1,
+        prefetch: 1,
+        sessionMessagesMax: 1
+      })
+      yield* TestClock.adjust("3 minutes")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:2", "bad:1", "A:3", "A:4"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 nobody else waits: the session stays", () => {
+    const { calls, layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2", "3", "4", "5", "6")
+      const worker = yield* start(journal, { concurrency: 1, prefetch: 1, sessionMessagesMax: 2 })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(worker)
+      assert.strictEqual(journal.done.length, 6)
+      // One to begin with, and one question after each turn of two.
+      assert.strictEqual(calls.filter((call) => call === "AcceptSession").length, 4)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.6 a session given up with work left is asked for again", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      const affinity = yield* SessionAffinity.make()
+      yield* send("A", "1", "2", "3")
+      yield* send("B", "1")
+      const worker = yield* start(journal, {
+        affinity,
+        concurrency: 1,
+        prefetch: 1,
+        sessionMessagesMax: 2,
+        sessionIdle: "1 second"
+      })
+      yield* TestClock.adjust("500 millis")
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1"])
+      assert.strictEqual(yield* affinity.size, 1)
+      yield* send("C", "1")
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1", "A:3", "C:1"])
+      assert.strictEqual(yield* affinity.size, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.6 a preferred session that is empty or someone else's costs no wait", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      const client = yield* QueueClient.QueueClient
+      const affinity = yield* SessionAffinity.make()
+      const taken = yield* SessionId.make("taken")
+      yield* client.acceptSession(queue, { sessionId: taken, wait: 0 })
+      yield* affinity.gaveUp(queue, yield* SessionId.make("empty"))
+      yield* affinity.gaveUp(queue, taken)
+      yield* send("A", "1")
+      const worker = yield* start(journal, { affinity, concurrency: 1 })
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:1"])
+    }).pipe(Effect.provide(layer), Effect.scoped)
+  })
+
+  it.effect("R4.7 renews the session's lock while a handler runs", () => {
+    const { layer } = world({ lockDuration: "30 seconds" })
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      const handler = journal.handler(() => ({ duration: "4 minutes" }))
+      const worker = yield* start(journal, { handler })
+      yield* TestClock.adjust("9 minutes")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.seen, ["A:1#1", "A:2#1"])
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect(
+    "R4.3 a lost lock interrupts the handler, settles nothing, and the next holder goes on",
+    () => {
+      let isDown = true
+      const fault: Fault = (operation) =>
+        isDown && operation === "RenewSessionLock" ? connectionFailed : undefined
+      const { calls, layer } = world({ fault })
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        yield* send("A", "1", "2")
+        const handler = journal.handler(() => ({ duration: "1 minute" }))
+        const worker = yield* start(journal, { handler })
+        yield* TestClock.adjust("31 seconds")
+        assert.isFalse(calls.includes("Settle"))
+        assert.deepStrictEqual(journal.done, [])
+        isDown = false
+        yield* TestClock.adjust("5 minutes")
+        yield* Fiber.interrupt(worker)
+        // Both were in hand when the lock ran out, and the holder may have been at work on either.
+        assert.deepStrictEqual(journal.seen, ["A:1#1", "A:1#2", "A:2#2"])
+        assert.strictEqual(journal.overlaps, 0)
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("R4.3 a session whose lock is lost while it backs off is accepted again", () => {
+    let isDown = true
+    const fault: Fault = (operation) =>
+      isDown && operation === "RenewSessionLock"
+        ? QueueError.make(new QueueError.SessionLockLost({ sessionId: "A" }))
+        : undefined
+    const { layer } = world({ fault, lockDuration: "10 seconds" })
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      const handler = journal.handler((text, count) =>
+        text === "1" && count === 1 ? { error: "down" } : {}
+      )
+      const slowly = Backoff.fixed({ initial: "30 seconds", jitter: 0 })
+      const worker = yield* start(journal, { handler, backoff: slowly })
+      yield* TestClock.adjust("20 seconds")
+      isDown = false
+      yield* TestClock.adjust("5 minutes")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a settlement that fails gives the session up; nothing behind it starts", () => {
+    let failures = 0
+    const fault: Fault = (operation) =>
+      operation === "Settle" && failures++ < 1
+        ? QueueError.make(new QueueError.PermissionDenied({ operation: "settle" }))
+        : undefined
+    const { layer } = world({ fault })
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      const worker = yield* start(journal)
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      // Released, not lost: the count is not raised.
+      assert.deepStrictEqual(journal.seen, ["A:1#1", "A:1#1", "A:2#1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect(
+    "R5.4 a receive that fails gives the session up, with a pause, and nothing is lost",
+    () => {
+      let failures = 0
+      const fault: Fault = (operation) =>
+        operation === "Receive" && failures++ < 3 ? connectionFailed : undefined
+      const { calls, layer } = world({ fault })
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        yield* send("A", "1", "2")
+        const worker = yield* start(journal, { concurrency: 1 })
+        yield* TestClock.adjust("500 millis")
+        assert.strictEqual(calls.filter((call) => call === "Receive").length, 1)
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.interrupt(worker)
+        assert.deepStrictEqual(journal.done, ["A:1", "A:2"])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("R5.4 a lost connection is ridden out without a restart and without spinning", () => {
+    let isDown = true
+    const { calls, layer } = world({ fault: () => (isDown ? connectionFailed : undefined) })
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      const worker = yield* start(journal, { concurrency: 2 })
+      yield* TestClock.adjust("1 hour")
+      // At most one call in 24 s a slot once the backoff is at its ceiling of 30 s ± 20 %.
+      assert.isBelow(calls.length, 2 * (3_600 / 24 + 10))
+      isDown = false
+      yield* send("A", "1")
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.4 a service's own time to try again is kept", () => {
+    const throttled = QueueError.make(new QueueError.Throttled(), {
+      retryAfter: Duration.minutes(10)
+    })
+    let isFirst = true
+    const fault: Fault = () => {
+      const error = isFirst ? throttled : undefined
+      isFirst = false
+      return error
+    }
+    const { calls, layer } = world({ fault })
+    return Effect.gen(function* () {
+      const worker = yield* start(new Journal(), { concurrency: 1 })
+      yield* TestClock.adjust("599 seconds")
+      assert.strictEqual(calls.length, 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(calls.length, 2)
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.3 drains: nothing new is accepted and running handlers finish", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      yield* send("B", "1")
+      const handler = journal.handler(() => ({ duration: "10 seconds" }))
+      const worker = yield* start(journal, { handler, concurrency: 1 })
+      yield* TestClock.adjust("1 second")
+      const ending = yield* Effect.forkChild(Fiber.interrupt(worker))
+      yield* TestClock.adjust("8 seconds")
+      assert.isUndefined(ending.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(ending)
+      assert.deepStrictEqual(journal.done, ["A:1"])
+      assert.strictEqual((yield* stats).locked, 0)
+      assert.isTrue(yield* acceptAtOnce("A"))
+      assert.isTrue(yield* acceptAtOnce("B"))
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.3 what is not done after the grace period is abandoned and left unlocked", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      const handler = journal.handler(() => ({ duration: "4 minutes" }))
+      const worker = yield* start(journal, { handler, gracePeriod: "5 seconds" })
+      yield* TestClock.adjust("1 second")
+      const ending = yield* Effect.forkChild(Fiber.interrupt(worker))
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(ending)
+      assert.deepStrictEqual(journal.done, [])
+      assert.strictEqual((yield* stats).locked, 0)
+      const again = new Journal()
+      const next = yield* start(again)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(next)
+      assert.deepStrictEqual(again.seen, ["A:1#2", "A:2#1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.3 a handler that cannot be interrupted does not hold up the end for ever", () => {
+    const { layer } = world()
+    return Effect.gen(function* () {
+      yield* send("A", "1")
+      const handler = () => Effect.uninterruptible(Effect.sleep("1 hour"))
+      const worker = yield* start(new Journal(), { handler, gracePeriod: "5 seconds" })
+      yield* TestClock.adjust("1 second")
+      const ending = yield* Effect.forkChild(Fiber.interrupt(worker))
+      yield* TestClock.adjust("30 seconds")
+      yield* Fiber.join(ending)
+      assert.strictEqual((yield* stats).locked, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.3 parked sessions are released when the worker ends", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1")
+      const handler = journal.handler(() => ({ error: "down" }))
+      const worker = yield* start(journal, { handler })
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(acceptAtOnce("A"))))
+      yield* Fiber.interrupt(worker)
+      assert.isTrue(yield* acceptAtOnce("A"))
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.3 a failure while the worker ends is not parked", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1")
+      const handler = journal.handler(() => ({ duration: "3 seconds", error: "down" }))
+      const worker = yield* start(journal, { handler })
+      yield* TestClock.adjust("1 second")
+      const ending = yield* Effect.forkChild(Fiber.interrupt(worker))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(ending)
+      assert.isTrue(yield* acceptAtOnce("A"))
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect(
+    "R4.6 the lifecycle manager sees what is held, and its wish to close is followed",
+    () => {
+      const { layer } = world()
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        const lifecycle = yield* SessionLifecycle.SessionLifecycle
+        yield* send("A", "1", "2")
+        yield* send("bad", "x")
+        const handler = journal.handler((text) => (text === "x" ? { error: "down" } : {}))
+        const slowly = Backoff.fixed({ initial: "10 minutes", max: "10 minutes", jitter: 0 })
+        const worker = yield* start(journal, { handler, backoff: slowly, sessionIdle: "1 hour" })
+        yield* TestClock.adjust("1 minute")
+        const active = yield* lifecycle.active
+        assert.deepStrictEqual(
+          active.map(({ failures, messages, sessionId }) => [sessionId, messages, failures]),
+          [
+            ["A", 2, 0],
+            ["bad", 1, 1]
+          ]
+        )
+        assert.strictEqual(yield* lifecycle.closeIdle, 2)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* lifecycle.summary).count, 0)
+        assert.isTrue(yield* acceptAtOnce("A"))
+        assert.isTrue(yield* acceptAtOnce("bad"))
+        yield* Fiber.interrupt(worker)
+      }).pipe(
+        Effect.provide(Layer.merge(layer, SessionLifecycle.layerWith({ idleAfter: "30 seconds" })))
+      )
+    }
+  )
+
+  it.effect("R5.1 options out of their range are refused before anything is accepted", () => {
+    const { calls, layer } = world()
+    return Effect.gen(function* () {
+      const cases: ReadonlyArray<readonly [string, Options]> = [
+        ["concurrency", { concurrency: 0 }],
+        ["wait", { wait: Duration.infinity }],
+        ["sessionIdle", { sessionIdle: Duration.infinity }],
+        ["sessionMessagesMax", { sessionMessagesMax: 1.5 }],
+        ["sessionDurationMax", { sessionDurationMax: Duration.infinity }],
+        ["parkedMax", { parkedMax: -1 }],
+        ["prefetch", { prefetch: Number.NaN }],
+        ["gracePeriod", { gracePeriod: Duration.infinity }],
+        ["handlerTimeout", { handlerTimeout: Duration.infinity }],
+        ["deliveriesMax", { deliveriesMax: 0 }]
+      ]
+      for (const [field, options] of cases) {
+        const error = yield* Effect.flip(
+          SessionWorker.run({ queue, handler: () => Effect.void, ...options })
+        )
+        assert.strictEqual(error.reason._tag, "ValidationFailed")
+        assert.match(error.message, new RegExp(`\\b${field}: must be`, "u"))
+      }
+      assert.deepStrictEqual(calls, [])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R3.11 a queue without sessions is UnsupportedOperation", () => {
+    const { layer } = world({ sessions: false })
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(SessionWorker.run({ queue, handler: () => Effect.void }))
+      assert.strictEqual(error.reason._tag, "UnsupportedOperation")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.4 what no waiting mends ends the worker, after its handlers", () => {
+    let isGone = false
+    const { layer } = world({
+      fault: (operation) =>
+        isGone && operation === "AcceptSession"
+          ? QueueError.make(new QueueError.QueueNotFound({ queue }))
+          : undefined
+    })
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1")
+      const handler = journal.handler(() => ({ duration: "40 seconds" }))
+      const worker = yield* start(journal, { handler, concurrency: 2, gracePeriod: "1 minute" })
+      yield* TestClock.adjust("1 second")
+      isGone = true
+      yield* TestClock.adjust("1 minute")
+      const exit = yield* Fiber.await(worker)
+      assert.isTrue(Exit.isFailure(exit))
+      if (Exit.isFailure(exit)) {
+        const error = Option.getOrThrow(Cause.findErrorOption(exit.cause))
+        assert.strictEqual(error.reason._tag, "QueueNotFound")
+      }
+      assert.deepStrictEqual(journal.done, ["A:1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.4 the layer's worker lives with it, and its end by an error is logged", () => {
+    const { layer } = world({ sessions: false })
+    const lines: Array<unknown> = []
+    const capture = Logger.layer([
+      Logger.make(({ logLevel, message }) => lines.push([logLevel, String(message)]))
+    ])
+    const worker = SessionWorker.layer({
+      queue: QueueName.makeUnsafe("events"),
+      handler: () => Effect.void
+    })
+    return Effect.gen(function* () {
+      yield* turns
+      const expected = "the session worker ended: "
+      assert.isTrue(
+        lines.some((line) => Array.isArray(line) && String(line[1]).startsWith(expected))
+      )
+    }).pipe(Effect.provide(worker.pipe(Layer.provide(layer), Layer.provideMerge(capture))))
+  })
+
+  it.effect.prop(
+    "R4.7 R4.1 whatever fails and however long it takes: in order, one at a time, nothing lost",
+    {
+      sessions: Arbitrary.array(
+        Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))),
+        { minLength: 1, maxLength: 6 }
+      ),
+      failures: Arbitrary.array(
+        Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 }))),
+        { minLength: 1, maxLength: 30 }
+      ),
+      concurrency: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))),
+      prefetch: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 })))
+    },
+    ({ concurrency, failures, prefetch, sessions }) => {
+      const { layer } = world()
+      const journal = new Journal()
+      const texts = sessions.map((count, session) =>
+        Array.from({ length: count }, (_, index) => `${session}.${index}`)
+      )
+      const flat = texts.flat()
+      const failuresOf = (text: string): number =>
+        failures[flat.indexOf(text) % failures.length] ?? 0
+      return Effect.gen(function* () {
+        for (const [session, each] of texts.entries()) yield* send(`S${session}`, ...each)
+        const handler = journal.handler((text, count) =>
+          count <= failuresOf(text)
+            ? { duration: `${count} seconds`, error: "down" }
+            : { duration: "500 millis" }
+        )
+        const worker = yield* start(journal, {
+          handler,
+          concurrency,
+          prefetch,
+          sessionMessagesMax: 2,
+          sessionIdle: "2 seconds",
+          parkedMax: 2
+        })
+        yield* TestClock.adjust("1 hour")
+        yield* Fiber.interrupt(worker)
+        for (const [session, each] of texts.entries()) {
+          assert.deepStrictEqual(journal.doneOf(`S${session}`), each)
+        }
+        assert.strictEqual(journal.overlaps, 0)
+        assert.isAtMost(journal.mostAtOnce, concurrency)
+        const { active, deadLettered, locked } = yield* stats
+        assert.deepStrictEqual([active, locked, deadLettered], [0, 0, 0])
+        return true
+      }).pipe(Effect.provide(layer))
+    },
+    { arbitrary: { runs: 60, seed: 7 } }
+  )
+})
