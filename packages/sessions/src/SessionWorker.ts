@@ -163,12 +163,8 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   const isStopping = (): boolean => Deferred.isDoneUnsafe(stopping)
 
-  /** What an unlucky call costs: time, never a busy loop. What no waiting mends ends the worker. */
+  /** What an unlucky call costs: time, never a busy loop. */
   const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
-    if (!QueueError.isTransient(error)) {
-      yield* Deferred.fail(fatal, error)
-      return yield* Effect.never
-    }
     const delay = error.retryAfter ?? (yield* pause(failures))
     yield* Effect.logWarning(
       `accepting a session failed, again in ${Duration.format(delay)}: ${error.message}`
@@ -205,14 +201,18 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     let failures = 0
     while (true) {
       const before = yield* Clock.currentTimeMillis
-      if (yield* acceptKnown(handOver)) return
+      if (yield* acceptKnown(handOver)) return true
       const accepted = yield* Effect.result(acceptNext(limit.wait, handOver))
       if (Result.isFailure(accepted)) {
+        // What no waiting mends ends the worker.
+        if (!QueueError.isTransient(accepted.failure)) {
+          return yield* Deferred.fail(fatal, accepted.failure)
+        }
         failures++
         yield* failed(accepted.failure, failures)
         continue
       }
-      if (accepted.success) return
+      if (accepted.success) return true
       failures = 0
       const waited = (yield* Clock.currentTimeMillis) - before
       if (waited < Duration.toMillis(Defaults.idlePause)) yield* Effect.sleep(Defaults.idlePause)
@@ -235,10 +235,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       )
       dispatch.leave(mailbox)
       yield* Fiber.interrupt(accepting)
-      if (Option.isNone(held) && Deferred.isDoneUnsafe(mailbox)) {
-        dispatch.deliver(yield* Deferred.await(mailbox))
-      }
-      return held
+      return Option.map(held, dispatch.received)
     })
   })
 

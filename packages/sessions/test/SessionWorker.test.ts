@@ -483,6 +483,39 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("R4.3 an idle session whose lock is lost is given up", () => {
+    const fault: Fault = (operation) =>
+      operation === "RenewSessionLock"
+        ? QueueError.make(new QueueError.SessionLockLost({ sessionId: "A" }))
+        : undefined
+    const { layer } = world({ fault })
+    return Effect.gen(function* () {
+      yield* send("A", "1")
+      const worker = yield* start(new Journal(), { sessionIdle: "1 minute" })
+      yield* TestClock.adjust("14 seconds")
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(acceptAtOnce("A"))))
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue(yield* acceptAtOnce("A"))
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a question for others that fails leaves the session where it is", () => {
+    let accepts = 0
+    const fault: Fault = (operation) =>
+      operation === "AcceptSession" && ++accepts > 1 ? connectionFailed : undefined
+    const { layer } = world({ fault })
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2", "3")
+      yield* send("B", "1")
+      const worker = yield* start(journal, { concurrency: 1, prefetch: 1, sessionMessagesMax: 1 })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "A:3"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("R5.3 drains: nothing new is accepted and running handlers finish", () => {
     const { layer } = world()
     const journal = new Journal()

@@ -13,6 +13,8 @@ export class Dispatch {
   readonly #idle = new Set<Mailbox>()
   readonly #ready: Array<HeldSession> = []
   readonly #parked = new Set<HeldSession>()
+  /** In the mailbox of a slot that has not looked yet; one that is told to stop never will. */
+  readonly #delivered = new Set<HeldSession>()
   /** Open while a session waits for a slot. */
   readonly wanted = Latch.makeUnsafe(false)
 
@@ -40,6 +42,12 @@ export class Dispatch {
     return mailbox
   }
 
+  /** A slot has taken what was in its mailbox. */
+  readonly received = (held: HeldSession): HeldSession => {
+    this.#delivered.delete(held)
+    return held
+  }
+
   /** The slot is idle no more. */
   leave(mailbox: Mailbox): void {
     this.#idle.delete(mailbox)
@@ -54,6 +62,7 @@ export class Dispatch {
       this.wanted.openUnsafe()
     } else {
       this.#idle.delete(receiver)
+      this.#delivered.add(held)
       Deferred.doneUnsafe(receiver, Effect.succeed(held))
     }
   }
@@ -69,8 +78,9 @@ export class Dispatch {
 
   /** Everything that no slot works on; it is the caller's now. */
   drain(): ReadonlyArray<HeldSession> {
-    const all = [...this.#ready.splice(0), ...this.#parked]
+    const all = [...this.#ready.splice(0), ...this.#parked, ...this.#delivered]
     this.#parked.clear()
+    this.#delivered.clear()
     return all
   }
 }
