@@ -344,7 +344,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     ])
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(restore(isDue), (due) => {
-        if (!dispatch.unpark(held)) return Effect.void
+        dispatch.unpark(held)
         return due ? Effect.sync(() => dispatch.deliver(held)) : held.close
       })
     ).pipe(Effect.forkIn(scope))

@@ -462,6 +462,34 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("R4.2 nothing to accept is asked for again, and what comes is handled at once", () => {
+    const { calls, layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      const worker = yield* start(journal, { concurrency: 1, wait: "10 seconds" })
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual(calls.length, 6)
+      yield* send("A", "1")
+      yield* turns
+      assert.deepStrictEqual(journal.done, ["A:1"])
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.4 a broker that ends its waits at once is not asked in a busy loop", () => {
+    const { calls, layer } = world({ isImpatient: true })
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      const worker = yield* start(journal, { concurrency: 1 })
+      yield* TestClock.adjust("10 seconds")
+      assert.isAtMost(calls.length, 101)
+      yield* send("A", "1")
+      yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(journal.done, ["A:1"])
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("R5.4 a service's own time to try again is kept", () => {
     const throttled = QueueError.make(new QueueError.Throttled(), {
       retryAfter: Duration.minutes(10)

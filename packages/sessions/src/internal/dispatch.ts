@@ -71,9 +71,8 @@ export class Dispatch {
     this.#parked.add(held)
   }
 
-  /** False when it was parked no more. */
-  unpark(held: HeldSession): boolean {
-    return this.#parked.delete(held)
+  unpark(held: HeldSession): void {
+    this.#parked.delete(held)
   }
 
   /** Everything that no slot works on; it is the caller's now. */

@@ -10,7 +10,7 @@ import {
 import type { MessageHandler, Operation, ReceivedMessage } from "@queue-runtime/core"
 import { type MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
@@ -29,6 +29,8 @@ export const world = (
     readonly deliveriesMax?: number
     readonly sessions?: boolean
     readonly fault?: Fault
+    /** A broker that ends its waits at once. */
+    readonly isImpatient?: boolean
   } = {}
 ): {
   readonly calls: ReadonlyArray<string>
@@ -52,7 +54,19 @@ export const world = (
   const memory = MemoryProvider.layer({
     queues: { events: { sessions, lockDuration, deliveriesMax } }
   })
-  const layer = QueueClient.layer().pipe(Layer.provide(watched), Layer.provideMerge(memory))
+  const impatient = Layer.effect(
+    QueueProvider.QueueProvider,
+    Effect.map(QueueProvider.QueueProvider, (provider) => ({
+      ...provider,
+      acceptSession: (name: QueueName.QueueName, accept: QueueProvider.AcceptOptions) =>
+        provider.acceptSession(name, { ...accept, wait: Duration.zero })
+    }))
+  )
+  const provider = options.isImpatient === true ? Layer.provide(impatient, memory) : memory
+  const layer = QueueClient.layer().pipe(
+    Layer.provide(Layer.provide(watched, provider)),
+    Layer.provideMerge(memory)
+  )
   return { calls, layer }
 }
 
