@@ -96,6 +96,8 @@ const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   }
 })
 
+const isTrue = (value: boolean): boolean => value
+
 /** Why a slot is done with a session. */
 type Parting =
   | { readonly _tag: "Idle" }
@@ -196,12 +198,14 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       handOver
     })
 
-  /** Accepts for one idle slot, through lost connections and empty waits. */
-  const acceptor = Effect.fnUntraced(function* (handOver: HandOver) {
+  /**
+   * Accepts for one idle slot, through lost connections and empty waits. A slot that has its session
+   * stops this at once, so what follows a success is only for order's sake.
+   */
+  const acceptor = (handOver: HandOver) => {
     let failures = 0
-    while (true) {
+    const ask = Effect.gen(function* () {
       const before = yield* Clock.currentTimeMillis
-      if (yield* acceptKnown(handOver)) return true
       const accepted = yield* Effect.result(acceptNext(limit.wait, handOver))
       if (Result.isFailure(accepted)) {
         // What no waiting mends ends the worker.
@@ -210,14 +214,17 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
         }
         failures++
         yield* failed(accepted.failure, failures)
-        continue
+        return false
       }
-      if (accepted.success) return true
       failures = 0
       const waited = (yield* Clock.currentTimeMillis) - before
       if (waited < Duration.toMillis(Defaults.idlePause)) yield* Effect.sleep(Defaults.idlePause)
-    }
-  })
+      return accepted.success
+    })
+    return Effect.filterOrElse(acceptKnown(handOver), isTrue, () => ask).pipe(
+      Effect.repeat({ until: isTrue })
+    )
+  }
 
   /** The next session for a slot: one that waits, or one accepted for it. */
   const nextSession = Effect.suspend(() => {
