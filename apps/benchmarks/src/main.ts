@@ -13,16 +13,16 @@ const reportPath = join(fileURLToPath(new URL("../../..", import.meta.url)), ".r
 const chosen = process.argv.slice(2).filter((word) => word !== "--")
 const unknown = chosen.filter((name) => suites[name] === undefined)
 if (unknown.length > 0) {
-  console.error(`no suite ${unknown.join(", ")}; known: ${Object.keys(suites).join(", ")}`)
+  process.stderr.write(`no suite ${unknown.join(", ")}; known: ${Object.keys(suites).join(", ")}\n`)
   process.exit(1)
 }
 
 const cases: Array<Report.Case> = []
 for (const [name, run] of Object.entries(suites)) {
   if (chosen.length > 0 && !chosen.includes(name)) continue
-  console.error(`bench ${name} …`)
+  process.stderr.write(`bench ${name} …\n`)
   // oxlint-disable-next-line no-await-in-loop -- suites that ran at once would measure each other
   cases.push(...(await run()))
 }
 Report.write(reportPath, Report.merge(Report.read(reportPath), cases))
-console.log(Report.render(cases))
+process.stdout.write(`${Report.render(cases)}\n`)

@@ -140,7 +140,7 @@ export const run = async (): Promise<ReadonlyArray<Report.Case>> => {
   const small = await world(sizes.small)
   const large = await world(sizes.large)
   const { active, sessions } = await large.stats()
-  console.error(`memory: ${active} messages in ${sessions} sessions`)
+  process.stderr.write(`memory: ${active} messages in ${sessions} sessions\n`)
 
   const steps = { small: new Map<Operation, number[]>(), large: new Map<Operation, number[]>() }
   const tasks = operations.flatMap((operation) =>
@@ -156,7 +156,7 @@ export const run = async (): Promise<ReadonlyArray<Report.Case>> => {
   )
   const medians = await measure.interleaved(tasks, { rounds: 9, samples: 15 })
   const peak = process.memoryUsage().rss / 2 ** 20
-  console.error(`memory: ${Math.round(peak)} MiB resident`)
+  process.stderr.write(`memory: ${Math.round(peak)} MiB resident\n`)
   await small.close()
   await large.close()
 
