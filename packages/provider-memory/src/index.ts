@@ -1,1 +1,3 @@
-export {}
+export * as MemoryClient from "./MemoryClient.ts"
+export * as MemoryConfig from "./MemoryConfig.ts"
+export * as MemoryProvider from "./MemoryProvider.ts"

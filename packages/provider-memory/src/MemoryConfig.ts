@@ -1,0 +1,282 @@
+/**
+ * The options of a memory broker: which queues it has, what each can do, how much it holds.
+ *
+ * **Details**
+ *
+ * Everything is checked before anything starts: a bad value, a bad queue name and a misspelt option are
+ * `ConfigurationInvalid` with the path of the option (`queues.orders.lockDuration`) and the rule.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { Defaults, type Operation, QueueError, QueueName } from "@queue-runtime/core"
+
+const isDurationInput = (value: unknown): value is Duration.Input =>
+  // What is no duration makes it answer None; its type admits only what is one.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  Option.isSome(Duration.fromInput(value as never))
+
+const DurationInput = Schema.declare(isDurationInput, { expected: "a duration" })
+
+const duration = (isInRange: (duration: Duration.Duration) => boolean, rule: string) =>
+  DurationInput.pipe(
+    Schema.decodeTo(
+      Schema.Duration.check(
+        Schema.makeFilter<Duration.Duration>((value) => isInRange(value) || rule)
+      ),
+      SchemaTransformation.transform<Duration.Duration, Duration.Input>({
+        decode: Duration.fromInputUnsafe,
+        encode: (value) => value
+      })
+    )
+  )
+
+const positive = duration(
+  (value) => Duration.isFinite(value) && Duration.isPositive(value),
+  "must be a finite duration above zero"
+)
+
+const notNegative = duration(
+  (value) => Duration.isFinite(value) && !Duration.isNegative(value),
+  "must be a finite duration, not below zero"
+)
+
+const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
+  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
+
+/**
+ * The options of one queue.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const QueueConfig = Schema.Struct({
+  /** Whether the queue is ordered: its messages have sessions and are received from them. */
+  sessions: defaulted(Schema.Boolean, false),
+  /** Deliveries of one message before it goes to the dead letters. */
+  deliveriesMax: defaulted(count, Defaults.deliveriesMax),
+  /** How long a delivery, or an accepted session, stays locked. */
+  lockDuration: defaulted(positive, Defaults.memoryLockDuration),
+  /** How long a message id is remembered; zero turns deduplication off. */
+  deduplicationWindow: defaulted(notNegative, Defaults.memoryDeduplicationWindow),
+  /** For messages that bring none; absent: they do not expire. */
+  timeToLive: Schema.optionalKey(positive),
+  /** What becomes of an expired message: dropped, or moved to the dead letters. */
+  deadLetterExpired: defaulted(Schema.Boolean, false)
+})
+
+/**
+ * The type of {@link QueueConfig}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type QueueConfig = typeof QueueConfig.Type
+
+const nameRule =
+  "a queue's name must have 1–260 characters of ASCII letters, digits, - and _, " +
+  "with no leading, trailing or doubled -"
+
+const operations = [
+  "Send",
+  "Receive",
+  "Settle",
+  "RenewLock",
+  "Peek",
+  "AcceptSession",
+  "RenewSessionLock",
+  "GetSessionState",
+  "SetSessionState"
+] as const satisfies ReadonlyArray<Operation.Operation<unknown>["_tag"]>
+
+/**
+ * What a fault does to a call.
+ *
+ * **Details**
+ *
+ * - `Fail`: the call fails with this reason. With `applied` it takes effect first and its reply is lost:
+ *   a received message stays locked until its lock runs out, an accepted session likewise. A session's
+ *   receive is the exception, since order must hold: what was taken comes back at once, counted.
+ * - `Delay`: the call is made later. Delays add up, and come before every other fault.
+ * - `Duplicate`: what is sent is stored twice, whatever is remembered of its id.
+ * - `Reorder`: what is sent in one call is stored in another order, and a receive from a queue without
+ *   sessions or an accept of the next session takes another one than the first. Never inside a session.
+ * - `DropConnection`: the call fails with `ConnectionFailed`, and with it go the waiting calls and the
+ *   sessions of this provider: the sessions are free at once, and their handles fail with
+ *   `SessionLockLost`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Fault = Schema.Union([
+  Schema.TaggedStruct("Fail", {
+    reason: Schema.Literals([
+      "Throttled",
+      "ConnectionFailed",
+      "Timeout",
+      "AuthenticationFailed",
+      "PermissionDenied",
+      "QuotaExceeded",
+      "ProviderFailure"
+    ]),
+    applied: Schema.optionalKey(Schema.Boolean)
+  }),
+  Schema.TaggedStruct("Delay", { duration: notNegative }),
+  Schema.TaggedStruct("Duplicate", {}),
+  Schema.TaggedStruct("Reorder", {}),
+  Schema.TaggedStruct("DropConnection", {})
+])
+
+/**
+ * The type of {@link Fault}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fault = typeof Fault.Type
+
+/**
+ * Faults, how likely each is, and where: `*` is every operation.
+ *
+ * **Details** Every rule of an operation is drawn for on every call of it, in the order of the rules, so
+ * that the same seed gives the same faults to the same calls. Of several failures the first one counts.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Faults = Schema.Struct({
+  /** Of the random numbers. */
+  seed: Schema.Union([Schema.String, Schema.Finite]),
+  rules: Schema.Array(
+    Schema.Struct({
+      operation: Schema.Literals([...operations, "*"]),
+      probability: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
+      fault: Fault
+    })
+  )
+})
+
+/**
+ * The type of {@link Faults}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Faults = typeof Faults.Type
+
+/**
+ * Faults as they are given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FaultsOptions = typeof Faults.Encoded
+
+/**
+ * The options of a broker. The bounds are of the whole broker, all queues together.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const MemoryConfig = Schema.Struct({
+  /** The queues there are; no other is made. */
+  queues: Schema.Record(Schema.String, QueueConfig).check(
+    Schema.makeFilter((queues) => {
+      const bad = Object.keys(queues).find((name) => !QueueName.is(name))
+      return bad === undefined || { path: [bad], issue: nameRule }
+    })
+  ),
+  /** Messages held, dead letters included. */
+  messagesMax: defaulted(count, Defaults.memoryMessagesMax),
+  /** Bytes of bodies, attributes and ids held, dead letters included. */
+  bytesMax: defaulted(count, Defaults.memoryBytesMax),
+  /** Message ids remembered for deduplication. */
+  deduplicationIdsMax: defaulted(count, Defaults.memoryDeduplicationIdsMax),
+  /** Sessions held: with messages, with state, or accepted. */
+  sessionsMax: defaulted(count, Defaults.memorySessionsMax),
+  /** Largest message, in bytes. */
+  messageSizeMax: defaulted(count, Defaults.memoryMessageSizeMax),
+  /** Largest session state, in bytes. */
+  sessionStateSizeMax: defaulted(count, Defaults.memorySessionStateSizeMax),
+  /** Faults to inject. */
+  faults: Schema.optionalKey(Faults)
+})
+
+/**
+ * The type of {@link MemoryConfig}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MemoryConfig = typeof MemoryConfig.Type
+
+/**
+ * The options as they are given: durations in any form of Effect's, defaults left out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Options = typeof MemoryConfig.Encoded
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const invalid = (root: string, issue: SchemaIssue.Issue): QueueError.QueueError => {
+  const [first] = format(issue).issues
+  const path = first?.path?.map((part) => String(typeof part === "object" ? part.key : part)) ?? []
+  const key = [...(root === "" ? [] : [root]), ...path].join(".")
+  return QueueError.configurationInvalid(
+    key === "" ? "options" : key,
+    first?.message ?? "is not valid"
+  )
+}
+
+const decodeConfig = Schema.decodeUnknownResult(MemoryConfig, { onExcessProperty: "error" })
+
+const decodeFaults = Schema.decodeUnknownResult(Faults, { onExcessProperty: "error" })
+
+/**
+ * Checks the options.
+ *
+ * **Errors** ConfigurationInvalid (never retry): the path of the option, and the rule.
+ *
+ * **Example** (The path says where)
+ *
+ * ```ts
+ * import { MemoryConfig } from "@queue-runtime/provider-memory"
+ * import { Effect } from "effect"
+ *
+ * const options = { queues: { orders: { lockDuration: "0 seconds" } } } as const
+ * Effect.runSync(Effect.flip(MemoryConfig.make(options))).reason.message
+ * // => "queues.orders.lockDuration: must be a finite duration above zero"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<MemoryConfig, QueueError.QueueError> =>
+  Effect.suspend(() =>
+    Effect.fromResult(Result.mapError(decodeConfig(options), (error) => invalid("", error.issue)))
+  )
+
+/**
+ * Checks faults.
+ *
+ * **Errors** ConfigurationInvalid (never retry): the path of the option, and the rule.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeFaults = (options: FaultsOptions): Effect.Effect<Faults, QueueError.QueueError> =>
+  Effect.suspend(() =>
+    Effect.fromResult(
+      Result.mapError(decodeFaults(options), (error) => invalid("faults", error.issue))
+    )
+  )
