@@ -24,8 +24,9 @@ export default defineConfig({
     ].map(project),
     coverage: {
       provider: "v8",
-      include: ["packages/*/src/**/*.ts"],
-      exclude: ["**/index.ts"],
+      // Matched against each project's root; the apps are proofs and tools.
+      include: ["src/**/*.ts"],
+      exclude: ["**/index.ts", "**/apps/**"],
       reporter: ["text", "html", "json-summary"],
       thresholds: {
         "packages/core/src/**/*.ts": { lines: 100, branches: 100, functions: 100, statements: 100 },

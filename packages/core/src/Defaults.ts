@@ -204,8 +204,7 @@ export const sessionsParkedMax = 100
 export const sessionsTrackedMax = 10_000
 
 /**
- * Deliveries in hand whose messages the client keeps for dead-lettering on a provider that has no dead
- * letters, and streams keep unsettled.
+ * Messages the memory provider holds, all queues and their dead letters together.
  *
  * @category memory
  * @since 0.1.0

@@ -134,7 +134,7 @@ const validated = <A, R>(
 ): Effect.Effect<A, QueueError.QueueError, R> =>
   Effect.mapError(effect, (issue) => {
     const { path, problem } = schemaProblem(issue)
-    return QueueError.validationFailed(path === "" ? "message" : path, problem)
+    return QueueError.validationFailed(path, problem)
   })
 
 /**

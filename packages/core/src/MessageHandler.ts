@@ -23,9 +23,9 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Backoff from "./Backoff.ts"
+import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
-import * as checks from "./internal/checks.ts"
 import { scrub } from "./internal/scrub.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
@@ -206,11 +206,11 @@ export const make = Effect.fnUntraced(function* <E, R>(
   handler: MessageHandler<E, R>,
   options: Options<E> = {}
 ) {
-  const timeout = yield* checks.duration(
+  const timeout = yield* Check.duration(
     "handlerTimeout",
     options.handlerTimeout ?? Defaults.handlerTimeout
   )
-  const deliveriesMax = yield* checks.wholeNumber(
+  const deliveriesMax = yield* Check.wholeNumber(
     "deliveriesMax",
     options.deliveriesMax ?? Defaults.deliveriesMax,
     1

@@ -4,8 +4,10 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { defined } from "./internal/defined.ts"
 import * as QueueError from "./QueueError.ts"
 
 /**
@@ -31,6 +33,15 @@ const retryOf = (errors: ReadonlyArray<QueueError.QueueError>): QueueError.Retry
   if (errors.some((error) => error.retry === "Never")) return "Never"
   return errors.some((error) => error.retry === "Exhausted") ? "Exhausted" : "Transient"
 }
+
+/** The batch is worth trying again when its slowest failure is. */
+const longestWait = (errors: ReadonlyArray<QueueError.QueueError>): Duration.Duration | undefined =>
+  errors
+    .flatMap(({ retryAfter }) => retryAfter ?? [])
+    .reduce<Duration.Duration | undefined>(
+      (longest, wait) => (longest === undefined ? wait : Duration.max(longest, wait)),
+      undefined
+    )
 
 /**
  * All successes, or `BatchPartiallyFailed` with the index and reason of each failure. Of a batch of one
@@ -68,7 +79,8 @@ export const all = <A>(
   const [only] = errors
   if (outcomes.length === 1 && only !== undefined) return Effect.fail(only)
   const reason = new QueueError.BatchPartiallyFailed({ size: outcomes.length, failures: failed })
-  return Effect.fail(QueueError.make(reason, { retry: retryOf(errors) }))
+  const context = defined({ retry: retryOf(errors), retryAfter: longestWait(errors) })
+  return Effect.fail(QueueError.make(reason, context))
 }
 
 /**

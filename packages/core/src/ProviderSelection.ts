@@ -73,12 +73,16 @@ const isModuleMissing = (error: unknown): error is Error =>
   Predicate.hasProperty(error, "code") &&
   (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND")
 
+/** A file is missing, not a package: nothing to install helps. */
+const isPathMissing = (message: string): boolean =>
+  /Cannot find module '(?:[./]|file:|[a-z]:[\\/])/iu.test(message)
+
 const packageIn = (message: string): string | undefined =>
   /Cannot find (?:package|module) '([^']+)'/u.exec(message)?.[1]
 
 const loadFailed = (name: string, error: unknown): QueueError.QueueError => {
   const cause = QueueError.OriginalError.from(error)
-  if (!isModuleMissing(error)) {
+  if (!isModuleMissing(error) || isPathMissing(error.message)) {
     return QueueError.configurationInvalid(
       variable,
       `provider "${name}" could not be loaded: ${cause.message}`,

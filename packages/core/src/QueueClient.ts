@@ -21,8 +21,8 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Capabilities from "./Capabilities.ts"
+import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
-import * as checks from "./internal/checks.ts"
 import * as deadLetterRoute from "./internal/deadLetterRoute.ts"
 import { defined } from "./internal/defined.ts"
 import * as receiving from "./internal/receiving.ts"
@@ -291,7 +291,7 @@ const settlement = (
 
   const settle: Settlement["settle"] = Effect.fnUntraced(function* (messages, verdict) {
     if (verdict._tag === "Abandon") {
-      const delay = yield* Effect.result(checks.duration("delay", verdict.delay))
+      const delay = yield* Effect.result(Check.duration("delay", verdict.delay))
       if (Result.isFailure(delay)) return messages.map(() => Result.fail(delay.failure))
     }
     return yield* settling.inBatches(messages, countMax, settleBatch(verdict))
@@ -307,7 +307,7 @@ const settlement = (
     settle,
     complete: (message) => settleOne(message, Verdict.complete),
     abandon: (message, options) =>
-      Effect.flatMap(checks.duration("delay", options?.delay ?? 0), (delay) =>
+      Effect.flatMap(Check.duration("delay", options?.delay ?? 0), (delay) =>
         settleOne(message, Verdict.abandon(delay))
       ),
     deadLetter: (message, { description, reason }) =>
@@ -329,8 +329,8 @@ const receiver =
   (options = {}) =>
     Effect.flatMap(
       Effect.zip(
-        checks.wholeNumber("max", options.max ?? 1, 1),
-        checks.duration("wait", options.wait ?? wait)
+        Check.wholeNumber("max", options.max ?? 1, 1),
+        Check.duration("wait", options.wait ?? wait)
       ),
       ([max, checked]) =>
         receiving.untilThere(checked, waitMax, isAny, (rest) => receive({ max, wait: rest }))
@@ -349,7 +349,7 @@ export const make = Effect.fnUntraced(function* (
   provider: QueueProvider.Service,
   options: Options = {}
 ) {
-  const defaultWait = yield* checks.duration("wait", options.wait ?? Defaults.receiveWait)
+  const defaultWait = yield* Check.duration("wait", options.wait ?? Defaults.receiveWait)
   const routes = new Map(Object.entries(options.deadLetterQueues ?? {}))
   for (const [queue, target] of routes) {
     if (provider.capabilities(target).ordered) {
@@ -435,7 +435,7 @@ export const make = Effect.fnUntraced(function* (
         ? requires(queue, sessions, "accepting a session")
         : requires(queue, acceptSpecific, "accepting a session by its id")
     return checked.pipe(
-      Effect.andThen(checks.duration("wait", accept.wait ?? defaultWait)),
+      Effect.andThen(Check.duration("wait", accept.wait ?? defaultWait)),
       Effect.flatMap((wait) =>
         receiving.untilThere(wait, receiveWaitMax, isAccepted, (rest) =>
           provider.acceptSession(queue, { ...defined({ sessionId }), wait: rest })
@@ -463,7 +463,7 @@ export const make = Effect.fnUntraced(function* (
       const { address, up } = resolve(source)
       return requiresDeadLetters(address).pipe(
         Effect.andThen(requires(address.queue, provider.capabilities(address.queue).peek, "peek")),
-        Effect.andThen(checks.wholeNumber("max", peekOptions.max ?? 1, 1)),
+        Effect.andThen(Check.wholeNumber("max", peekOptions.max ?? 1, 1)),
         Effect.flatMap((max) => provider.peek(address, { ...peekOptions, max })),
         Effect.map((messages) => messages.map(up))
       )

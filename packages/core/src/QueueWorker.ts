@@ -26,9 +26,9 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Backoff from "./Backoff.ts"
 import * as Capabilities from "./Capabilities.ts"
+import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
-import * as checks from "./internal/checks.ts"
 import { scrub } from "./internal/scrub.ts"
 import * as LockKeeper from "./LockKeeper.ts"
 import * as MessageHandler from "./MessageHandler.ts"
@@ -88,14 +88,14 @@ class Room {
 
 const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   return {
-    concurrency: yield* checks.wholeNumber(
+    concurrency: yield* Check.wholeNumber(
       "concurrency",
       options.concurrency ?? Defaults.concurrency,
       1
     ),
-    wait: yield* checks.duration("wait", options.wait ?? Defaults.receiveWait),
-    grace: yield* checks.duration("gracePeriod", options.gracePeriod ?? Defaults.gracePeriod),
-    renewalMax: yield* checks.duration(
+    wait: yield* Check.duration("wait", options.wait ?? Defaults.receiveWait),
+    grace: yield* Check.duration("gracePeriod", options.gracePeriod ?? Defaults.gracePeriod),
+    renewalMax: yield* Check.duration(
       "lockRenewalMax",
       options.lockRenewalMax ?? Defaults.lockRenewalMax
     )

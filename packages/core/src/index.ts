@@ -1,5 +1,6 @@
 export * as Backoff from "./Backoff.ts"
 export * as Capabilities from "./Capabilities.ts"
+export * as Check from "./Check.ts"
 export * as Defaults from "./Defaults.ts"
 export * as HandlerFailure from "./HandlerFailure.ts"
 export * as LockKeeper from "./LockKeeper.ts"
