@@ -15,13 +15,18 @@
  *
  * @since 0.1.0
  */
-import { Defaults, type QueueError, type QueueName, type SessionId } from "@queue-runtime/core"
+import {
+  Check,
+  Defaults,
+  type QueueError,
+  type QueueName,
+  type SessionId
+} from "@queue-runtime/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import { RecentSessions } from "./internal/recentSessions.ts"
-import * as settings from "./internal/settings.ts"
 
 /**
  * Remembers sessions of one worker, or of several that share it.
@@ -104,8 +109,8 @@ export const make = (
 ): Effect.Effect<SessionAffinity, QueueError.QueueError> =>
   Effect.map(
     Effect.all([
-      settings.count("max", options.max ?? Defaults.sessionsTrackedMax),
-      settings.duration("timeToLive", options.timeToLive ?? timeToLive, Duration.millis(1))
+      Check.wholeNumber("max", options.max ?? Defaults.sessionsTrackedMax),
+      Check.duration("timeToLive", options.timeToLive ?? timeToLive, Duration.millis(1))
     ]),
     ([max, lifetime]): SessionAffinity => {
       const memory = new RecentSessions(max, Duration.toMillis(lifetime))

@@ -10,12 +10,11 @@
  *
  * @since 0.1.0
  */
-import { Message, QueueError, SessionId } from "@queue-runtime/core"
+import { Check, Message, QueueError, SessionId } from "@queue-runtime/core"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as settings from "./internal/settings.ts"
 import * as SessionKeyExtractor from "./SessionKeyExtractor.ts"
 
 /**
@@ -366,7 +365,7 @@ export const timePartitioned = (
   inner: SessionKeyStrategy,
   options: TimePartitionedOptions
 ): Effect.Effect<SessionKeyStrategy, QueueError.QueueError> =>
-  Effect.map(settings.duration("partition", options.partition, shortestPartition), (partition) =>
+  Effect.map(Check.duration("partition", options.partition, shortestPartition), (partition) =>
     partitioning(inner, partition)
   )
 

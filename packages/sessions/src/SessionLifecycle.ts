@@ -11,7 +11,13 @@
  *
  * @since 0.1.0
  */
-import { Defaults, type QueueError, type QueueName, type SessionId } from "@queue-runtime/core"
+import {
+  Check,
+  Defaults,
+  type QueueError,
+  type QueueName,
+  type SessionId
+} from "@queue-runtime/core"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -20,7 +26,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as sessionMetrics from "./internal/sessionMetrics.ts"
-import * as settings from "./internal/settings.ts"
 
 /**
  * One session that is held.
@@ -387,13 +392,13 @@ export const make = Effect.fnUntraced(function* (
     trackedMax = Defaults.sessionsTrackedMax
   } = options
   const sessions = new Sessions({
-    stalledAfter: yield* settings.duration("stalledAfter", stalledAfter, shortest),
-    idleAfter: yield* settings.duration("idleAfter", idleAfter, shortest),
-    trackedMax: yield* settings.count("trackedMax", trackedMax)
+    stalledAfter: yield* Check.duration("stalledAfter", stalledAfter, shortest),
+    idleAfter: yield* Check.duration("idleAfter", idleAfter, shortest),
+    trackedMax: yield* Check.wholeNumber("trackedMax", trackedMax)
   })
   const service = serving(sessions, trackedMax)
   if (sweepEvery !== undefined) {
-    const pause = yield* settings.duration("sweepEvery", sweepEvery, shortest)
+    const pause = yield* Check.duration("sweepEvery", sweepEvery, shortest)
     yield* Effect.sleep(pause).pipe(
       Effect.andThen(loggingStalls(sessions)),
       Effect.andThen(service.closeIdle),

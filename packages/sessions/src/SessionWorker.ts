@@ -25,11 +25,13 @@
 import {
   Backoff,
   Capabilities,
+  Check,
   Defaults,
   MessageHandler,
   Outcome,
   QueueClient,
-  QueueError
+  QueueError,
+  Verdict
 } from "@queue-runtime/core"
 import type { QueueName, ReceivedMessage } from "@queue-runtime/core"
 import * as Clock from "effect/Clock"
@@ -44,7 +46,6 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { Dispatch } from "./internal/dispatch.ts"
 import * as heldSession from "./internal/heldSession.ts"
-import * as settings from "./internal/settings.ts"
 import type * as SessionAffinity from "./SessionAffinity.ts"
 import * as SessionLifecycle from "./SessionLifecycle.ts"
 
@@ -79,20 +80,26 @@ export interface Options<E = never, R = never> extends MessageHandler.Options<E>
 
 const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   return {
-    concurrency: yield* settings.count("concurrency", options.concurrency ?? Defaults.concurrency),
-    wait: yield* settings.duration("wait", options.wait ?? Defaults.receiveWait),
-    idle: yield* settings.duration("sessionIdle", options.sessionIdle ?? Defaults.sessionIdle),
-    messagesMax: yield* settings.count(
+    concurrency: yield* Check.wholeNumber(
+      "concurrency",
+      options.concurrency ?? Defaults.concurrency
+    ),
+    wait: yield* Check.duration("wait", options.wait ?? Defaults.receiveWait),
+    idle: yield* Check.duration("sessionIdle", options.sessionIdle ?? Defaults.sessionIdle),
+    messagesMax: yield* Check.wholeNumber(
       "sessionMessagesMax",
       options.sessionMessagesMax ?? Defaults.sessionMessagesMax
     ),
-    durationMax: yield* settings.duration(
+    durationMax: yield* Check.duration(
       "sessionDurationMax",
       options.sessionDurationMax ?? Defaults.sessionDurationMax
     ),
-    parkedMax: yield* settings.count("parkedMax", options.parkedMax ?? Defaults.sessionsParkedMax),
-    prefetch: yield* settings.count("prefetch", options.prefetch ?? Defaults.sessionPrefetch),
-    grace: yield* settings.duration("gracePeriod", options.gracePeriod ?? Defaults.gracePeriod)
+    parkedMax: yield* Check.wholeNumber(
+      "parkedMax",
+      options.parkedMax ?? Defaults.sessionsParkedMax
+    ),
+    prefetch: yield* Check.wholeNumber("prefetch", options.prefetch ?? Defaults.sessionPrefetch),
+    grace: yield* Check.duration("gracePeriod", options.gracePeriod ?? Defaults.gracePeriod)
   }
 })
 
@@ -167,7 +174,8 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   /** What an unlucky call costs: time, never a busy loop. */
   const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
-    const delay = error.retryAfter ?? (yield* pause(failures))
+    const asked = error.retryAfter ?? (yield* pause(failures))
+    const delay = Duration.max(asked, Defaults.idlePause)
     yield* Effect.logWarning(
       `accepting a session failed, again in ${Duration.format(delay)}: ${error.message}`
     )
@@ -246,6 +254,15 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     })
   })
 
+  /** The verdict as the queue can do it: what it cannot delay is delayed by the parked session alone. */
+  const feasible = (verdict: Verdict.Verdict): Verdict.Verdict => {
+    if (verdict._tag !== "Abandon") return verdict
+    const { abandonDelay, abandonDelayMax = verdict.delay } = capabilities
+    return Capabilities.isSupported(abandonDelay)
+      ? Verdict.abandon(Duration.min(verdict.delay, abandonDelayMax))
+      : Verdict.abandon()
+  }
+
   const handleOne = Effect.fnUntraced(function* (
     { lockLost, session }: heldSession.HeldSession,
     message: ReceivedMessage.ReceivedMessage
@@ -254,7 +271,8 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     if (Option.isSome(lifecycle)) yield* lifecycle.value.handling(queue, sessionId)
     const disposition = yield* handle({
       message,
-      settle: (verdict) => Effect.flatMap(session.settle([message], verdict), Outcome.single),
+      settle: (verdict) =>
+        Effect.flatMap(session.settle([message], feasible(verdict)), Outcome.single),
       lockLost,
       graceOver: Deferred.await(graceOver)
     })

@@ -365,7 +365,7 @@ describe("timePartitioned", () => {
         const error = yield* Effect.flip(SessionKeyStrategy.timePartitioned(field, { partition }))
         assert.strictEqual(
           error.message,
-          "ValidationFailed: partition: must be a finite duration of at least 1s"
+          "ValidationFailed: partition: must be a finite duration of 1s or more, such as 30 seconds"
         )
       }
     })

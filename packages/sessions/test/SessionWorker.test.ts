@@ -198,6 +198,36 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect(
+    "R3.11 a backoff that the queue cannot do, or not for so long, is done by the worker",
+    () =>
+      Effect.gen(function* () {
+        const limits = [
+          { abandonDelay: "unsupported" as const },
+          { abandonDelayMax: Duration.seconds(3) }
+        ]
+        for (const capabilities of limits) {
+          const { layer } = world({ capabilities })
+          const journal = new Journal()
+          yield* Effect.gen(function* () {
+            yield* send("A", "1", "2")
+            const handler = journal.handler((text, count) =>
+              text === "1" && count === 1 ? { error: "down" } : {}
+            )
+            const worker = yield* start(journal, { handler })
+            yield* TestClock.adjust("1 minute")
+            yield* Fiber.interrupt(worker)
+            const [first = 0] = journal.at
+            assert.deepStrictEqual(journal.seen, ["A:1#1", "A:1#2", "A:2#1"])
+            assert.deepStrictEqual(
+              journal.at.map((at) => at - first),
+              [0, 10_000, 10_000]
+            )
+          }).pipe(Effect.provide(layer))
+        }
+      })
+  )
+
   it.effect("R4.7 beyond parkedMax a failing session is given up, and nothing is lost", () => {
     const { layer } = world()
     const journal = new Journal()

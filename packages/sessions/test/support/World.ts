@@ -7,7 +7,7 @@ import {
   QueueProvider,
   SessionId
 } from "@queue-runtime/core"
-import type { MessageHandler, Operation, ReceivedMessage } from "@queue-runtime/core"
+import type { Capabilities, MessageHandler, Operation, ReceivedMessage } from "@queue-runtime/core"
 import { type MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -29,6 +29,8 @@ export const world = (
     readonly deliveriesMax?: number
     readonly sessions?: boolean
     readonly fault?: Fault
+    /** What the broker can do less. */
+    readonly capabilities?: Partial<Capabilities.Capabilities>
     /** A broker that ends its waits at once. */
     readonly isImpatient?: boolean
   } = {}
@@ -54,15 +56,22 @@ export const world = (
   const memory = MemoryProvider.layer({
     queues: { events: { sessions, lockDuration, deliveriesMax } }
   })
-  const impatient = Layer.effect(
+  const limited = Layer.effect(
     QueueProvider.QueueProvider,
     Effect.map(QueueProvider.QueueProvider, (provider) => ({
       ...provider,
+      capabilities: (name: QueueName.QueueName) => ({
+        ...provider.capabilities(name),
+        ...options.capabilities
+      }),
       acceptSession: (name: QueueName.QueueName, accept: QueueProvider.AcceptOptions) =>
-        provider.acceptSession(name, { ...accept, wait: Duration.zero })
+        provider.acceptSession(
+          name,
+          options.isImpatient === true ? { ...accept, wait: Duration.zero } : accept
+        )
     }))
   )
-  const provider = options.isImpatient === true ? Layer.provide(impatient, memory) : memory
+  const provider = Layer.provide(limited, memory)
   const layer = QueueClient.layer().pipe(
     Layer.provide(Layer.provide(watched, provider)),
     Layer.provideMerge(memory)
