@@ -21,7 +21,7 @@ const cases: Array<Report.Case> = []
 for (const [name, run] of Object.entries(suites)) {
   if (chosen.length > 0 && !chosen.includes(name)) continue
   process.stderr.write(`bench ${name} …\n`)
-  // oxlint-disable-next-line no-await-in-loop -- suites that ran at once would measure each other
+  // Suites that ran at once would measure each other.
   cases.push(...(await run()))
 }
 Report.write(reportPath, Report.merge(Report.read(reportPath), cases))

@@ -25,7 +25,7 @@ export const interleaved = async (
     for (const { name, sample } of tasks) {
       bench.add(name, async () => ({ overriddenDuration: (await sample()) / 1e6 }))
     }
-    // oxlint-disable-next-line no-await-in-loop -- rounds that ran at once would measure each other
+    // Rounds that ran at once would measure each other.
     await bench.run()
     for (const { name, result } of bench.tasks) {
       if (result.state !== "completed") throw new Error(`benchmark "${name}" ${result.state}`)

@@ -18,8 +18,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Defaults, type Operation, QueueError, QueueName } from "@queue-runtime/core"
 
 const isDurationInput = (value: unknown): value is Duration.Input =>
-  // What is no duration makes it answer None; its type admits only what is one.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
   Option.isSome(Duration.fromInput(value as never))
 
 const DurationInput = Schema.declare(isDurationInput, { expected: "a duration" })
