@@ -26,6 +26,7 @@ import * as Backoff from "./Backoff.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
+import { defined } from "./internal/defined.ts"
 import { scrub } from "./internal/scrub.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
@@ -164,13 +165,9 @@ const timedOut = (after: Duration.Duration): QueueError.QueueError =>
   QueueError.make(new QueueError.Timeout({ after }), { operation: "handle" })
 
 const log = ({ disposition, message }: Handled): Effect.Effect<void> => {
-  const annotations = {
-    queue: QueueAddress.format(message.receipt.address),
-    messageId: message.messageId,
-    sessionId: message.sessionId,
-    correlationId: message.correlationId,
-    deliveryCount: message.deliveryCount
-  }
+  const { correlationId, deliveryCount, messageId, sessionId } = message
+  const queue = QueueAddress.format(message.receipt.address)
+  const annotations = defined({ queue, messageId, sessionId, correlationId, deliveryCount })
   const line = (): Effect.Effect<void> => {
     switch (disposition._tag) {
       case "Completed":
