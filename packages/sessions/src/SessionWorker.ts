@@ -44,7 +44,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import { Dispatch } from "./internal/dispatch.ts"
+import { Dispatch, type Mailbox } from "./internal/dispatch.ts"
 import * as heldSession from "./internal/heldSession.ts"
 import type * as SessionAffinity from "./SessionAffinity.ts"
 import * as SessionLifecycle from "./SessionLifecycle.ts"
@@ -62,7 +62,10 @@ export interface Options<E = never, R = never> extends MessageHandler.Options<E>
   readonly concurrency?: number
   /** How long one accept waits for a session. Default: 30 s. */
   readonly wait?: Duration.Input
-  /** A session without a message for this long is given up. Default: 5 s. */
+  /**
+   * A session without a message for this long is given up; sooner when another one is there. Default:
+   * 5 s.
+   */
   readonly sessionIdle?: Duration.Input
   /** Messages of one session before others that wait get their turn. Default: 1,000. */
   readonly sessionMessagesMax?: number
@@ -108,6 +111,8 @@ const isTrue = (value: boolean): boolean => value
 /** Why a slot is done with a session. */
 type Parting =
   | { readonly _tag: "Idle" }
+  /** Idle, and another one is there. */
+  | { readonly _tag: "Replaced"; readonly next: heldSession.HeldSession }
   | { readonly _tag: "Turn" }
   | { readonly _tag: "Asked" }
   | { readonly _tag: "Parked"; readonly delay: Duration.Duration }
@@ -234,24 +239,28 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     )
   }
 
-  /** The next session for a slot: one that waits, or one accepted for it. */
-  const nextSession = Effect.suspend(() => {
-    const waiting = dispatch.take()
-    if (waiting !== undefined) return Effect.succeed(Option.some(waiting))
-    const mailbox = dispatch.enter()
-    return Effect.gen(function* () {
-      const accepting = yield* Effect.forkIn(
-        acceptor((held) => dispatch.deliver(held, mailbox)),
-        scope
-      )
-      const held = yield* Effect.raceFirst(
-        Effect.asSome(Deferred.await(mailbox)),
-        Effect.as(Deferred.await(stopping), Option.none<heldSession.HeldSession>())
-      )
-      dispatch.leave(mailbox)
-      yield* Fiber.interrupt(accepting)
-      return Option.map(held, dispatch.received)
-    })
+  /** Asks for a session on behalf of a slot, until it is interrupted; it comes into the mailbox. */
+  const seek = (mailbox: Mailbox) =>
+    Effect.suspend(() =>
+      dispatch.open(mailbox)
+        ? Effect.never
+        : Effect.andThen(
+            acceptor((held) => dispatch.deliver(held, mailbox)),
+            Effect.never
+          )
+    )
+
+  /** The next session for a slot that has none. */
+  const nextSession = Effect.gen(function* () {
+    const mailbox = Deferred.makeUnsafe<heldSession.HeldSession>()
+    const held = yield* Effect.raceAllFirst([
+      Effect.asSome(Deferred.await(mailbox)),
+      Effect.as(Deferred.await(stopping), Option.none<heldSession.HeldSession>()),
+      seek(mailbox)
+    ])
+    if (Option.isSome(held)) dispatch.taken(mailbox)
+    dispatch.close(mailbox)
+    return held
   })
 
   /** The verdict as the queue can do it: what it cannot delay is delayed by the parked session alone. */
@@ -298,25 +307,32 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     return accepted
   })
 
-  /** The next messages, or why there is nothing more to do here. */
-  const receive = (held: heldSession.HeldSession) => {
-    // Nobody waits on an idle session while another one is ready.
-    const isWanted = dispatch.waiting > 0
-    const wait = held.isGuess || isWanted ? Duration.zero : limit.idle
+  /**
+   * The next messages, or why there is nothing more to do here. A slot whose session is empty does not
+   * just wait: after a moment it looks for another session as well, and whichever comes first is next.
+   */
+  const receive = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
+    const wait = held.isGuess ? Duration.zero : limit.idle
     held.isGuess = false
     const max = Math.min(limit.prefetch, capabilities.receiveCountMax)
     const idle: Parting = { _tag: "Idle" }
     const asked: Parting = { _tag: "Asked" }
-    return Effect.raceAllFirst([
-      Effect.map(held.session.receive({ max, wait }), (messages) =>
-        messages.length === 0 ? idle : messages
-      ),
-      Effect.map(held.lockLost, (error): Parting => ({ _tag: "Lost", error })),
-      Effect.as(held.closeAsked, asked),
-      Effect.as(Deferred.await(stopping), asked),
-      isWanted ? Effect.never : Effect.as(dispatch.wanted.await, idle)
-    ]).pipe(Effect.catch((error) => Effect.succeed<Parting>({ _tag: "Lost", error })))
-  }
+    const mailbox = Deferred.makeUnsafe<heldSession.HeldSession>()
+    const received: Parting | ReadonlyArray<ReceivedMessage.ReceivedMessage> =
+      yield* Effect.raceAllFirst([
+        Effect.map(held.session.receive({ max, wait }), (messages) =>
+          messages.length === 0 ? idle : messages
+        ),
+        Effect.map(held.lockLost, (error): Parting => ({ _tag: "Lost", error })),
+        Effect.as(held.closeAsked, asked),
+        Effect.as(Deferred.await(stopping), asked),
+        Effect.map(Deferred.await(mailbox), (next): Parting => ({ _tag: "Replaced", next })),
+        Effect.delay(seek(mailbox), Defaults.idlePause)
+      ]).pipe(Effect.catch((error) => Effect.succeed<Parting>({ _tag: "Lost", error })))
+    if ("next" in received) dispatch.taken(mailbox)
+    dispatch.close(mailbox)
+    return received
+  })
 
   /** Messages received together, one after the other, up to the first that does not go well. */
   const handleAll = Effect.fnUntraced(function* (
@@ -345,8 +361,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   /** Works on one session until there is a reason to part. */
   const serve = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
     while (true) {
-      const received: Parting | ReadonlyArray<ReceivedMessage.ReceivedMessage> =
-        yield* receive(held)
+      const received = yield* receive(held)
       if ("_tag" in received) return received
       const parting = yield* handleAll(held, received)
       if (parting !== undefined) return parting
@@ -394,16 +409,16 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   /** One session at a time, for ever. A session that is lost again and again costs time. */
   const slot = Effect.gen(function* () {
     let lost = 0
-    while (!isStopping()) {
-      const held = yield* nextSession
-      if (Option.isNone(held)) return
-      const parting = yield* serve(held.value)
-      yield* part(held.value, parting)
+    let next = yield* nextSession
+    while (Option.isSome(next)) {
+      const parting = yield* serve(next.value)
+      yield* part(next.value, parting)
       lost = parting._tag === "Lost" ? lost + 1 : 0
       if (lost > 0) {
         const delay = yield* pause(lost)
         yield* Effect.raceFirst(Effect.sleep(delay), Deferred.await(stopping))
       }
+      next = parting._tag === "Replaced" ? Option.some(parting.next) : yield* nextSession
     }
   })
 

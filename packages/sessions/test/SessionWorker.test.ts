@@ -160,7 +160,7 @@ describe("SessionWorker", () => {
       const worker = yield* start(journal, { handler, concurrency: 1 })
       yield* TestClock.adjust("2 minutes")
       assert.deepStrictEqual(journal.seen, ["bad:1#1", "slow:2#1", "bad:1#2"])
-      assert.deepStrictEqual(journal.at, [0, 0, 60_000])
+      assert.deepStrictEqual(journal.at, [0, 0, 60_100])
       yield* TestClock.adjust("2 minutes")
       yield* Fiber.interrupt(worker)
       assert.deepStrictEqual(journal.done, ["slow:2", "bad:1"])
@@ -250,17 +250,35 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("R4.7 moves on from an idle session", () => {
+  it.effect("R4.7 moves on from an idle session at once when another one is there", () => {
     const { layer } = world()
     const journal = new Journal()
     return Effect.gen(function* () {
       yield* send("A", "1")
       yield* send("B", "1")
+      const worker = yield* start(journal, { concurrency: 1, sessionIdle: "1 minute" })
+      yield* TestClock.adjust("99 millis")
+      assert.deepStrictEqual(journal.done, ["A:1"])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(journal.done, ["A:1", "B:1"])
+      assert.isTrue(yield* acceptAtOnce("A"))
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 keeps an idle session for its time when no other one is there", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1")
       const worker = yield* start(journal, { concurrency: 1, sessionIdle: "3 seconds" })
       yield* TestClock.adjust("2 seconds")
-      assert.deepStrictEqual(journal.done, ["A:1"])
+      yield* send("A", "2")
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2"])
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(acceptAtOnce("A"))))
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(journal.done, ["A:1", "B:1"])
+      assert.isTrue(yield* acceptAtOnce("A"))
       yield* Fiber.interrupt(worker)
     }).pipe(Effect.provide(layer))
   })
@@ -327,35 +345,38 @@ describe("SessionWorker", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(worker)
       assert.strictEqual(journal.done.length, 6)
-      // One to begin with, and one question after each turn of two.
-      assert.strictEqual(calls.filter((call) => call === "AcceptSession").length, 4)
+      // One to begin with, one question after each turn of two, and one once it is idle.
+      assert.strictEqual(calls.filter((call) => call === "AcceptSession").length, 5)
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("R4.6 a session given up with work left is asked for again", () => {
-    const { layer } = world()
-    const journal = new Journal()
-    return Effect.gen(function* () {
-      const affinity = yield* SessionAffinity.make()
-      yield* send("A", "1", "2", "3")
-      yield* send("B", "1")
-      const worker = yield* start(journal, {
-        affinity,
-        concurrency: 1,
-        prefetch: 1,
-        sessionMessagesMax: 2,
-        sessionIdle: "1 second"
-      })
-      yield* TestClock.adjust("500 millis")
-      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1"])
-      assert.strictEqual(yield* affinity.size, 1)
-      yield* send("C", "1")
-      yield* TestClock.adjust("1 minute")
-      yield* Fiber.interrupt(worker)
-      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1", "A:3", "C:1"])
-      assert.strictEqual(yield* affinity.size, 0)
-    }).pipe(Effect.provide(layer))
-  })
+  it.effect("R4.6 a session given up with work left is preferred to one that is new", () =>
+    Effect.gen(function* () {
+      const orders = [
+        [yield* SessionAffinity.make(), ["A:1", "A:2", "B:1", "A:3", "C:1"]],
+        [undefined, ["A:1", "A:2", "B:1", "C:1", "A:3"]]
+      ] as const
+      for (const [affinity, expected] of orders) {
+        const { layer } = world()
+        const journal = new Journal()
+        yield* Effect.gen(function* () {
+          yield* send("A", "1", "2", "3")
+          yield* send("B", "1")
+          yield* send("C", "1")
+          const worker = yield* start(journal, {
+            ...(affinity === undefined ? {} : { affinity }),
+            concurrency: 1,
+            prefetch: 1,
+            sessionMessagesMax: 2
+          })
+          yield* TestClock.adjust("1 minute")
+          yield* Fiber.interrupt(worker)
+          assert.deepStrictEqual(journal.done, [...expected])
+          if (affinity !== undefined) assert.strictEqual(yield* affinity.size, 0)
+        }).pipe(Effect.provide(layer))
+      }
+    })
+  )
 
   it.effect("R4.6 a preferred session that is empty or someone else's costs no wait", () => {
     const { layer } = world()

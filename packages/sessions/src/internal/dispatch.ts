@@ -1,22 +1,21 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import type { HeldSession } from "./heldSession.ts"
 
-type Mailbox = Deferred.Deferred<HeldSession>
+/** Where a slot finds its next session. */
+export type Mailbox = Deferred.Deferred<HeldSession>
 
 /**
- * Brings held sessions and idle slots together. A session goes to the slot that has been idle longest,
- * or waits for the next one; between two steps of a fiber every change is whole.
+ * Brings held sessions and slots together. A session goes to the slot that has waited longest, or waits
+ * for the next one; between two steps of a fiber every change is whole.
  */
 export class Dispatch {
-  readonly #idle = new Set<Mailbox>()
+  /** Mailboxes of slots that wait for a session. */
+  readonly #open = new Set<Mailbox>()
+  /** What is in a mailbox that its slot has not looked into yet. */
+  readonly #delivered = new Map<Mailbox, HeldSession>()
   readonly #ready: Array<HeldSession> = []
   readonly #parked = new Set<HeldSession>()
-  /** In the mailbox of a slot that has not looked yet; one that is told to stop never will. */
-  readonly #delivered = new Set<HeldSession>()
-  /** Open while a session waits for a slot. */
-  readonly wanted = Latch.makeUnsafe(false)
 
   /** Sessions that wait for a slot. */
   get waiting(): number {
@@ -28,41 +27,37 @@ export class Dispatch {
     return this.#parked.size
   }
 
-  /** The session that has waited longest. */
-  take(): HeldSession | undefined {
+  /** A slot waits for a session; whether one was waiting for it, which it then has. */
+  open(mailbox: Mailbox): boolean {
+    this.#open.add(mailbox)
     const held = this.#ready.shift()
-    if (this.#ready.length === 0) this.wanted.closeUnsafe()
-    return held
+    if (held !== undefined) this.deliver(held, mailbox)
+    return held !== undefined
   }
 
-  /** An idle slot's mailbox. */
-  enter(): Mailbox {
-    const mailbox = Deferred.makeUnsafe<HeldSession>()
-    this.#idle.add(mailbox)
-    return mailbox
+  /** The slot has taken what was in its mailbox. */
+  taken(mailbox: Mailbox): void {
+    this.#delivered.delete(mailbox)
   }
 
-  /** A slot has taken what was in its mailbox. */
-  readonly received = (held: HeldSession): HeldSession => {
-    this.#delivered.delete(held)
-    return held
-  }
-
-  /** The slot is idle no more. */
-  leave(mailbox: Mailbox): void {
-    this.#idle.delete(mailbox)
+  /** The slot waits no more. What it did not take goes to another one. */
+  close(mailbox: Mailbox): void {
+    this.#open.delete(mailbox)
+    const held = this.#delivered.get(mailbox)
+    if (held === undefined) return
+    this.#delivered.delete(mailbox)
+    this.deliver(held)
   }
 
   /** To this slot if it still waits, else to the next one. */
   deliver(held: HeldSession, mailbox?: Mailbox): void {
-    const [next] = this.#idle
-    const receiver = mailbox !== undefined && this.#idle.has(mailbox) ? mailbox : next
+    const [next] = this.#open
+    const receiver = mailbox !== undefined && this.#open.has(mailbox) ? mailbox : next
     if (receiver === undefined) {
       this.#ready.push(held)
-      this.wanted.openUnsafe()
     } else {
-      this.#idle.delete(receiver)
-      this.#delivered.add(held)
+      this.#open.delete(receiver)
+      this.#delivered.set(receiver, held)
       Deferred.doneUnsafe(receiver, Effect.succeed(held))
     }
   }
@@ -77,7 +72,7 @@ export class Dispatch {
 
   /** Everything that no slot works on; it is the caller's now. */
   drain(): ReadonlyArray<HeldSession> {
-    const all = [...this.#ready.splice(0), ...this.#parked, ...this.#delivered]
+    const all = [...this.#ready.splice(0), ...this.#parked, ...this.#delivered.values()]
     this.#parked.clear()
     this.#delivered.clear()
     return all

@@ -13,12 +13,18 @@ const held = (name: string): HeldSession => ({
   isGuess: false
 })
 
+const opened = (dispatch: Dispatch) => {
+  const mailbox = Deferred.makeUnsafe<HeldSession>()
+  dispatch.open(mailbox)
+  return mailbox
+}
+
 describe("dispatch", () => {
-  it.effect("gives a session to the slot it is for, else to the one idle longest", () =>
+  it.effect("gives a session to the slot it is for, else to the one that has waited longest", () =>
     Effect.gen(function* () {
       const dispatch = new Dispatch()
       const [a, b] = [held("a"), held("b")]
-      const [first, second] = [dispatch.enter(), dispatch.enter()]
+      const [first, second] = [opened(dispatch), opened(dispatch)]
       dispatch.deliver(a, second)
       assert.strictEqual(yield* Deferred.await(second), a)
       dispatch.deliver(b, second)
@@ -26,31 +32,38 @@ describe("dispatch", () => {
     })
   )
 
-  it.effect("keeps what no slot waits for, first come first served, and says so", () =>
-    Effect.sync(() => {
+  it.effect("keeps what no slot waits for, first come first served", () =>
+    Effect.gen(function* () {
       const dispatch = new Dispatch()
       const [a, b] = [held("a"), held("b")]
-      assert.isFalse(dispatch.wanted.isOpen())
       dispatch.deliver(a)
       dispatch.deliver(b)
       assert.strictEqual(dispatch.waiting, 2)
-      assert.isTrue(dispatch.wanted.isOpen())
-      assert.strictEqual(dispatch.take(), a)
-      assert.isTrue(dispatch.wanted.isOpen())
-      assert.strictEqual(dispatch.take(), b)
-      assert.isFalse(dispatch.wanted.isOpen())
-      assert.isUndefined(dispatch.take())
+      assert.strictEqual(yield* Deferred.await(opened(dispatch)), a)
+      assert.strictEqual(yield* Deferred.await(opened(dispatch)), b)
+      assert.strictEqual(dispatch.waiting, 0)
+      assert.isFalse(Deferred.isDoneUnsafe(opened(dispatch)))
     })
   )
 
-  it.effect("a slot that left gets nothing more", () =>
-    Effect.sync(() => {
+  it.effect("a slot that waits no more gets nothing, and what it did not take goes on", () =>
+    Effect.gen(function* () {
       const dispatch = new Dispatch()
-      const mailbox = dispatch.enter()
-      dispatch.leave(mailbox)
-      dispatch.deliver(held("a"), mailbox)
+      const [a, b] = [held("a"), held("b")]
+      const left = opened(dispatch)
+      dispatch.close(left)
+      dispatch.deliver(a, left)
+      assert.isFalse(Deferred.isDoneUnsafe(left))
+      const late = opened(dispatch)
+      const other = opened(dispatch)
+      assert.strictEqual(yield* Deferred.await(late), a)
+      dispatch.close(late)
+      assert.strictEqual(yield* Deferred.await(other), a)
+      dispatch.taken(other)
+      dispatch.close(other)
+      assert.strictEqual(dispatch.waiting, 0)
+      dispatch.deliver(b)
       assert.strictEqual(dispatch.waiting, 1)
-      assert.isFalse(Deferred.isDoneUnsafe(mailbox))
     })
   )
 
@@ -58,11 +71,11 @@ describe("dispatch", () => {
     Effect.sync(() => {
       const dispatch = new Dispatch()
       const [ready, parked, unseen, seen] = [held("r"), held("p"), held("u"), held("s")]
-      dispatch.enter()
+      opened(dispatch)
       dispatch.deliver(unseen)
-      dispatch.enter()
+      const mailbox = opened(dispatch)
       dispatch.deliver(seen)
-      dispatch.received(seen)
+      dispatch.taken(mailbox)
       dispatch.deliver(ready)
       dispatch.park(parked)
       assert.strictEqual(dispatch.parked, 1)
