@@ -1,0 +1,220 @@
+/**
+ * The demo: GitHub, the bot and the service behind it in one process, over real sockets, and a verdict
+ * at the end.
+ *
+ * @since 0.1.0
+ */
+import { QueueAddress, QueueClient, type QueueError, type QueueName } from "@queue-runtime/core"
+import * as Clock from "effect/Clock"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Timeline from "../bots/Timeline.ts"
+import * as BotConfig from "../BotConfig.ts"
+import * as Bots from "../Bots.ts"
+import * as Http from "../Http.ts"
+import * as Program from "../Program.ts"
+import * as QueueStack from "../QueueStack.ts"
+import * as Webhook from "../Webhook.ts"
+import * as WebhookServer from "../WebhookServer.ts"
+import * as Corpus from "./Corpus.ts"
+import * as Downstream from "./Downstream.ts"
+import * as History from "./History.ts"
+import * as Output from "./Output.ts"
+import * as Plan from "./Plan.ts"
+import * as Poster from "./Poster.ts"
+import * as Report from "./Report.ts"
+import * as Verification from "./Verification.ts"
+
+/**
+ * How the run is to be.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly seed: string
+  readonly deliveries: number
+  /** How long the downstream is down. Default: 2 s. */
+  readonly outage?: Duration.Duration
+  /** Settings in place of the demo's own: a test shortens the delays further. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/**
+ * Settings of the demo. They win over the environment, which chooses the provider and the queue: nine
+ * pauses of 0.1 to 0.5 s, jitter counted, outlast an outage of 2 s, so that nothing is put aside for it.
+ */
+const settings = {
+  WEBHOOK_SECRET: "secret of the demo",
+  HOST: "127.0.0.1",
+  PORT: "0",
+  QUEUE_RETRY_BACKOFF_MS: "100",
+  QUEUE_RETRY_BACKOFF_MAX_MS: "500",
+  DELIVERIES_MAX: "10",
+  WORKER_CONCURRENCY: "16"
+}
+
+const outageDefault = Duration.seconds(2)
+
+/** What is not done by then counts as lost. The usual run must end within 30 s, larger ones may not. */
+const deadline = (deliveries: number): Duration.Duration =>
+  Duration.max(Duration.seconds(25), Duration.millis(6 * deliveries))
+
+const progressEvery = Duration.millis(500)
+
+const pollEvery = Duration.millis(10)
+
+/** In the middle of it. */
+const outageAfterPart = 0.4
+
+const isDone = (history: History.History, accepted: number): boolean =>
+  history.counts.processed + history.counts.deadLettered >= accepted
+
+const until = (condition: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    condition() ? Effect.void : Effect.andThen(Effect.sleep(pollEvery), until(condition))
+  )
+
+const acceptedIds = (history: History.History): number =>
+  new Set(
+    history.events.flatMap((event) =>
+      event._tag === "Answered" && event.status === 202 ? [event.id] : []
+    )
+  ).size
+
+/** The dead letters, taken out of the queue as an operator would. */
+const readDeadLetters = Effect.fnUntraced(function* (queue: QueueName.QueueName) {
+  const client = yield* QueueClient.QueueClient
+  const source = QueueAddress.deadLetter(queue)
+  const letters: Array<Verification.DeadLetter> = []
+  while (true) {
+    const received = yield* client.receive(source, { max: 100, wait: 0 })
+    if (received.length === 0) return letters
+    for (const message of received) {
+      letters.push({
+        id: message.messageId,
+        session: message.sessionId ?? "",
+        event: message.attributes[Webhook.attributes.event] ?? "",
+        reason: message.deadLetter?.reason ?? ""
+      })
+      yield* client.complete(message)
+    }
+  }
+})
+
+const collect = Effect.fnUntraced(function* (
+  queue: QueueName.QueueName,
+  plan: ReadonlyArray<Plan.Planned>,
+  history: History.History
+): Effect.fn.Return<
+  Verification.Evidence,
+  QueueError.QueueError,
+  QueueClient.QueueClient | Timeline.Timeline
+> {
+  const client = yield* QueueClient.QueueClient
+  const timeline = yield* Timeline.Timeline
+  const timelines = new Map<string, ReadonlyArray<string>>()
+  for (const session of new Set(plan.map((planned) => planned.session))) {
+    timelines.set(
+      session,
+      (yield* timeline.of(session)).map(({ id }) => id)
+    )
+  }
+  const left = (yield* client.peek(queue, { max: 100 })).length
+  return {
+    plan,
+    events: history.events,
+    deadLetters: yield* readDeadLetters(queue),
+    timelines,
+    left
+  }
+})
+
+/** Shows how far it is, until the scope closes. */
+const showProgress = Effect.fnUntraced(function* (
+  start: number,
+  history: History.History,
+  downstream: Downstream.Downstream
+) {
+  const output = yield* Output.Output
+  const show = Effect.gen(function* () {
+    const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - start)
+    yield* output.progress(Report.progress(elapsed, history.counts, yield* downstream.isDown))
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(progressEvery), show)))
+})
+
+const runWith = Effect.fnUntraced(function* (options: Options, base: BotConfig.BotConfig) {
+  const { deliveries, outage = outageDefault, seed } = options
+  const output = yield* Output.Output
+  const client = yield* QueueClient.QueueClient
+  const examples = yield* Corpus.load
+  const plan = yield* Plan.make({ seed, deliveries, examples })
+  const history = new History.History()
+  const downstream = yield* Downstream.make(history)
+  const config = { ...base, notifyUrl: Option.some(downstream.url) }
+  const { stack } = client
+  const setting = { seed, plan, examples: examples.length, config, stack, outage }
+  for (const line of Report.opening(setting)) yield* output.line(line)
+
+  return yield* Effect.gen(function* () {
+    const start = yield* Clock.currentTimeMillis
+    const handler = History.watching(history, yield* Bots.handler)
+    const worker = yield* Effect.forkScoped(
+      Bots.run(handler, { ...config, onHandled: History.settled(history) })
+    )
+    const url = yield* WebhookServer.serve(config)
+    const rest = Effect.gen(function* () {
+      const breaking = yield* Effect.forkChild(
+        until(() => history.counts.sent >= plan.length * outageAfterPart).pipe(
+          Effect.andThen(downstream.outage(outage))
+        )
+      )
+      yield* Poster.run({ url, secret: config.secret, plan, history })
+      yield* Fiber.join(breaking)
+      const accepted = acceptedIds(history)
+      yield* until(() => isDone(history, accepted))
+    })
+    yield* Effect.scoped(
+      Effect.andThen(
+        showProgress(start, history, downstream),
+        Effect.raceFirst(Effect.timeoutOption(rest, deadline(deliveries)), Fiber.join(worker))
+      )
+    )
+    const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - start)
+    const evidence = yield* collect(config.queue, plan, history)
+    const violations = Verification.violations(evidence)
+    const turnedAway = yield* downstream.turnedAway
+    const { counts } = history
+    const outcome = { evidence, counts, turnedAway, elapsed, violations }
+    for (const line of Report.closing(outcome)) yield* output.line(line)
+    return outcome
+  }).pipe(Effect.scoped, Effect.provide(Program.layerBots(config)))
+})
+
+/**
+ * Runs it and shows how it goes. The outcome holds the evidence and what is wrong with it.
+ *
+ * **Errors** ConfigurationInvalid before anything starts; later what no waiting mends.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (
+  options: Options
+): Effect.Effect<Report.Outcome, QueueError.QueueError, Output.Output> =>
+  Effect.flatMap(BotConfig.read, (config) =>
+    Effect.scoped(runWith(options, config)).pipe(
+      Effect.provide(Layer.merge(QueueStack.layer(config), Http.layerClient))
+    )
+  ).pipe(
+    Effect.provide(
+      ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ ...settings, ...options.settings }), {
+        asPrimary: true
+      })
+    )
+  )

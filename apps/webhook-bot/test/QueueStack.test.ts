@@ -1,0 +1,72 @@
+import { assert, describe, it } from "@effect/vitest"
+import { QueueClient, SessionId } from "@queue-runtime/core"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as QueueStack from "../src/QueueStack.ts"
+import * as Webhook from "../src/Webhook.ts"
+import { environment, queue } from "./fixtures.ts"
+
+const options = {
+  queue,
+  deliveriesMax: 5,
+  wait: Duration.zero,
+  lockDuration: Option.none<Duration.Duration>()
+}
+
+const client = (given: QueueStack.Options = options) =>
+  Effect.provide(QueueClient.QueueClient, QueueStack.layer(given))
+
+const inEnvironment = (variables: Readonly<Record<string, string>>) =>
+  Effect.provide(client(), environment(variables))
+
+describe("QueueStack", () => {
+  it.live("R10.2 is the memory provider and nothing around it, unless told otherwise", () =>
+    Effect.gen(function* () {
+      const { provider, stack } = yield* inEnvironment({})
+      assert.strictEqual(provider, "memory")
+      assert.deepStrictEqual([...stack], ["memory"])
+      assert.strictEqual((yield* inEnvironment({ QUEUE_PROVIDER: "memory" })).provider, "memory")
+    })
+  )
+
+  it.live("R3.13 the queue is ordered, and takes the largest payload with its attributes", () =>
+    Effect.gen(function* () {
+      const { messageSizeMax, ordered, sessions } = (yield* client()).capabilities(queue)
+      assert.isTrue(ordered)
+      assert.strictEqual(sessions, "native")
+      assert.isAbove(messageSizeMax, Webhook.bodyBytesMax)
+    })
+  )
+
+  it.live("R10.9 the lock of the settings is the queue's", () =>
+    Effect.gen(function* () {
+      const lockDuration = Option.some(Duration.minutes(7))
+      const sessionId = SessionId.makeUnsafe("s")
+      const until = yield* Effect.gen(function* () {
+        const inside = yield* QueueClient.QueueClient
+        const session = yield* Effect.flatMap(
+          inside.acceptSession(queue, { sessionId }),
+          Effect.fromOption
+        )
+        return yield* session.lockedUntil
+      }).pipe(Effect.scoped, Effect.provide(QueueStack.layer({ ...options, lockDuration })))
+      const left = until.epochMilliseconds - (yield* Effect.clockWith((c) => c.currentTimeMillis))
+      assert.isAbove(left, Duration.toMillis("6 minutes"))
+    })
+  )
+
+  it.live(
+    "R10.2 an unknown provider lists the known ones, and a missing one says what to install",
+    () =>
+      Effect.gen(function* () {
+        const unknown = yield* Effect.flip(inEnvironment({ QUEUE_PROVIDER: "nonsense" }))
+        assert.strictEqual(
+          unknown.reason.message,
+          'QUEUE_PROVIDER: no provider "nonsense"; known: memory'
+        )
+        const missing = yield* Effect.flip(inEnvironment({ QUEUE_PROVIDER: "azure" }))
+        assert.include(missing.reason.message, "install @queue-runtime/provider-azure")
+      })
+  )
+})
