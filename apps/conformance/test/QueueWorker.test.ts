@@ -10,15 +10,20 @@ import {
   TypedQueue
 } from "@queue-runtime/core"
 import { MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
-import { Clock, Effect, Fiber, Layer, Schema } from "effect"
+import { Clock, type Duration, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 
 const orders = QueueName.makeUnsafe("orders")
 
-const memory = (options: { readonly deliveriesMax?: number } = {}) =>
+interface Options {
+  readonly deliveriesMax?: number
+  readonly lockDuration?: Duration.Input
+}
+
+const memory = (options: Options = {}) =>
   MemoryProvider.layer({ queues: { orders: { deliveriesMax: 10, ...options } } })
 
-const stack = (options: { readonly deliveriesMax?: number } = {}) =>
+const stack = (options: Options = {}) =>
   QueueClient.layer().pipe(Layer.provideMerge(memory(options)))
 
 const backoff = Backoff.fixed({ initial: "10 seconds", jitter: 0 })
@@ -41,6 +46,49 @@ const deadLetters = QueueClient.QueueClient.use((client) =>
 const textOf = (message: { readonly body: Uint8Array }) => new TextDecoder().decode(message.body)
 
 describe("QueueWorker over memory", () => {
+  it.effect("R3.6 a dead letter is handled, however often its message was delivered", () =>
+    Effect.gen(function* () {
+      const client = yield* QueueClient.QueueClient
+      yield* send("x")
+      for (let count = 1; count <= 10; count++) {
+        const messages = yield* client.receive(orders, { wait: 0 })
+        yield* Effect.forEach(messages, (message) => client.abandon(message))
+      }
+      assert.strictEqual((yield* stats).deadLettered, 1)
+      const seen: Array<string> = []
+      const worker = yield* Effect.forkChild(
+        QueueWorker.run({
+          queue: QueueAddress.deadLetter(orders),
+          handler: (message) => Effect.sync(() => seen.push(textOf(message)))
+        })
+      )
+      yield* turns
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(seen, ["x"])
+      assert.strictEqual((yield* stats).deadLettered, 0)
+    }).pipe(Effect.provide(stack()))
+  )
+
+  it.effect("R2.1 a lock that ran out between two tries to settle is no completion", () => {
+    const dispositions: Array<string> = []
+    return Effect.gen(function* () {
+      const broker = yield* MemoryClient.MemoryClient
+      yield* send("x")
+      const fault = { _tag: "Fail", reason: "ConnectionFailed" } as const
+      yield* broker.setFaults({ seed: 1, rules: [{ operation: "Settle", probability: 1, fault }] })
+      const worker = yield* start({
+        handler: () => Effect.void,
+        onHandled: ({ disposition, message }) =>
+          Effect.sync(() => dispositions.push(`${disposition._tag} ${message.deliveryCount}`))
+      })
+      yield* TestClock.adjust("2500 millis")
+      yield* broker.setFaults()
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.interrupt(worker)
+      assert.deepStrictEqual(dispositions.toSorted(), ["Completed 2", "Unsettled 1"])
+    }).pipe(Effect.provide(stack({ lockDuration: "2 seconds" })))
+  })
+
   it.effect("R5.1 never handles more at once than it is told, and takes only what fits", () =>
     Effect.gen(function* () {
       yield* send(...Array.from({ length: 20 }, (_, index) => String(index)))

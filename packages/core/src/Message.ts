@@ -174,7 +174,8 @@ export const text = (
   body: string,
   options: Options = {}
 ): Effect.Effect<Message, QueueError.QueueError> =>
-  body.isWellFormed()
+  // Callers without types exist.
+  typeof body === "string" && body.isWellFormed()
     ? bytes(utf8.fromText(body), { contentType: "text/plain; charset=utf-8", ...options })
     : Effect.fail(QueueError.validationFailed("body", "must be well-formed Unicode"))
 

@@ -17,6 +17,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,7 +28,6 @@ import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
 import { defined } from "./internal/defined.ts"
-import { scrub } from "./internal/scrub.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
@@ -80,9 +80,10 @@ export interface Handled {
 export interface Options<E = never> {
   /** The handler is interrupted after this long. Default: 5 minutes. */
   readonly handlerTimeout?: Duration.Input
-  /** Locks are renewed no longer than this. Default: 10 minutes. */
-  readonly lockRenewalMax?: Duration.Input
-  /** A message delivered more often is dead-lettered without calling the handler. Default: 5. */
+  /**
+   * A message delivered more often is dead-lettered without calling the handler; one that is a dead
+   * letter already is handled whatever its count. Default: 5.
+   */
   readonly deliveriesMax?: number
   /** How long to wait before a redelivery. An error's own `retryAfter` wins. Default: exponential. */
   readonly backoff?: Backoff.Backoff
@@ -103,6 +104,8 @@ export interface Delivery {
   readonly settle: (verdict: Verdict.Verdict) => Effect.Effect<void, QueueError.QueueError>
   /** Ends when the lock is lost, with why; may be awaited more than once. */
   readonly lockLost: Effect.Effect<QueueError.QueueError>
+  /** Until when the lock holds, renewals included; never blocks. */
+  readonly lockedUntil: Effect.Effect<DateTime.Utc>
   /** Ends when the handler's time is up because the worker ends. */
   readonly graceOver: Effect.Effect<void>
 }
@@ -161,6 +164,9 @@ const stop = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Option.Option<Exit.
     Effect.timeoutOption(Defaults.interruptionWait)
   )
 
+const isLocked = ({ lockedUntil }: Delivery): Effect.Effect<boolean> =>
+  Effect.zipWith(DateTime.now, lockedUntil, DateTime.isLessThan)
+
 const timedOut = (after: Duration.Duration): QueueError.QueueError =>
   QueueError.make(new QueueError.Timeout({ after }), { operation: "handle" })
 
@@ -184,7 +190,7 @@ const log = ({ disposition, message }: Handled): Effect.Effect<void> => {
           `message dead-lettered: ${disposition.reason}: ${disposition.description}`
         )
       default:
-        return Effect.logWarning(`message will be redelivered: ${scrub(disposition.error.message)}`)
+        return Effect.logWarning(`message will be redelivered: ${disposition.error.message}`)
     }
   }
   return Effect.annotateLogs(line(), annotations)
@@ -243,7 +249,10 @@ export const make = Effect.fnUntraced(function* <E, R>(
     return { _tag: "Abandoned", delay, ...description } satisfies Disposition
   })
 
-  /** One settlement, repeated a few times while it fails transiently. */
+  /**
+   * One settlement, repeated a few times while it fails transiently and the lock holds: after that a
+   * used receipt no longer tells a settlement that took effect from a lock that ran out.
+   */
   const settle = (
     delivery: Delivery,
     verdict: Verdict.Verdict
@@ -259,7 +268,9 @@ export const make = Effect.fnUntraced(function* <E, R>(
           return QueueError.isTransient(error) && tries < Defaults.settleAttempts
             ? Effect.flatMap(pause(tries), (delay) =>
                 Effect.delay(
-                  Effect.suspend(() => attempt(tries + 1)),
+                  Effect.flatMap(isLocked(delivery), (holds) =>
+                    holds ? attempt(tries + 1) : Effect.succeed(error)
+                  ),
                   error.retryAfter ?? delay
                 )
               )
@@ -276,8 +287,11 @@ export const make = Effect.fnUntraced(function* <E, R>(
     const error = yield* settle(delivery, verdict)
     if (error === undefined) return disposition
     if (disposition._tag === "DeadLettered" && error.reason._tag !== "ReceiptExpired") {
-      yield* Effect.logError(`dead-lettering failed, the message stays: ${scrub(error.message)}`)
-      const delay = yield* backoff(delivery.message.deliveryCount)
+      yield* Effect.logError(`dead-lettering failed, the message stays: ${error.message}`)
+      const { deliveryCount } = delivery.message
+      const delay = yield* Effect.suspend(() => backoff(deliveryCount)).pipe(
+        Effect.catchDefect(() => Backoff.exponential()(deliveryCount))
+      )
       const failed = yield* settle(delivery, Verdict.abandon(delay))
       return failed === undefined
         ? ({ ...disposition, _tag: "Abandoned", delay } satisfies Disposition)
@@ -292,6 +306,10 @@ export const make = Effect.fnUntraced(function* <E, R>(
     description: `delivered ${message.deliveryCount} times; the maximum is ${deliveriesMax}`
   })
 
+  /** A dead letter keeps its count, and is there to be handled: by a replay, an operator's tool. */
+  const isPoison = ({ deliveryCount, receipt }: ReceivedMessage.ReceivedMessage): boolean =>
+    deliveryCount > deliveriesMax && receipt.address._tag === "Queue"
+
   /** `isPermanent` or `backoff` threw: another delivery, by the default backoff. */
   const misjudged = (message: ReceivedMessage.ReceivedMessage, defect: unknown) =>
     Effect.map(Backoff.exponential()(message.deliveryCount), (delay): Disposition => ({
@@ -302,10 +320,9 @@ export const make = Effect.fnUntraced(function* <E, R>(
 
   return Effect.fnUntraced(function* (delivery: Delivery) {
     const { message } = delivery
-    const judged =
-      message.deliveryCount > deliveriesMax
-        ? poisoned(message)
-        : yield* Effect.catchDefect(run(delivery), (defect) => misjudged(message, defect))
+    const judged = isPoison(message)
+      ? poisoned(message)
+      : yield* Effect.catchDefect(run(delivery), (defect) => misjudged(message, defect))
     const disposition = yield* conclude(delivery, judged)
     const handled: Handled = { message, disposition }
     yield* log(handled)

@@ -43,11 +43,12 @@ const sqsRule: identifier.Rule = (value) => {
   return value === fifo ? "an SQS name must have characters before .fifo" : sqsCharacters(stem)
 }
 
-const rules: { readonly [S in Service]: identifier.Rule } = {
-  "azure-service-bus": (value) => serviceBusCharacters(value) ?? edgeProblem(value),
-  "aws-sqs": sqsRule,
-  memory: serviceBusCharacters
-}
+/** A map, since a service may come from configuration and `constructor` is none. */
+const rules: ReadonlyMap<Service, identifier.Rule> = new Map<Service, identifier.Rule>([
+  ["azure-service-bus", (value) => serviceBusCharacters(value) ?? edgeProblem(value)],
+  ["aws-sqs", sqsRule],
+  ["memory", serviceBusCharacters]
+])
 
 /**
  * The name of an existing queue, valid for the service it was made for.
@@ -73,7 +74,7 @@ export type PhysicalQueueName = typeof PhysicalQueueName.Type
 /**
  * Validates a name by the rules of the service it is for.
  *
- * **Errors** ValidationFailed (never retry), naming the rule.
+ * **Errors** ValidationFailed (never retry), naming the rule; for a service that is none, too.
  *
  * **Example** (A dot is fine on one service only)
  *
@@ -92,7 +93,12 @@ export const make = (
   service: Service,
   value: string
 ): Effect.Effect<PhysicalQueueName, QueueError.QueueError> => {
-  const problem = rules[service](value)
+  const rule = rules.get(service)
+  if (rule === undefined) {
+    const known = [...rules.keys()].join(", ")
+    return Effect.fail(QueueError.validationFailed("service", `must be one of: ${known}`))
+  }
+  const problem = identifier.problemOf(rule, value)
   return problem === undefined
     ? Effect.succeed(PhysicalQueueName.make(value, { disableChecks: true }))
     : Effect.fail(QueueError.validationFailed("physicalQueueName", problem))

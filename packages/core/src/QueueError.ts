@@ -518,7 +518,8 @@ export class QueueError extends Schema.TaggedError<QueueError>("@queue-runtime/c
       this.provider === undefined ? undefined : `(${this.provider})`
     ].filter((part) => part !== undefined)
     const where = place.length === 0 ? "" : `${place.join(" ")}: `
-    return `${where}${this.reason._tag}: ${this.reason.message}`
+    // A provider may pass on what its service said.
+    return scrub(`${where}${this.reason._tag}: ${this.reason.message}`)
   }
 }
 

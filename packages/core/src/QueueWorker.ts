@@ -29,7 +29,6 @@ import * as Capabilities from "./Capabilities.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
-import { scrub } from "./internal/scrub.ts"
 import * as LockKeeper from "./LockKeeper.ts"
 import * as MessageHandler from "./MessageHandler.ts"
 import * as Outcome from "./Outcome.ts"
@@ -52,6 +51,8 @@ export interface Options<E = never, R = never> extends MessageHandler.Options<E>
   readonly handler: MessageHandler.MessageHandler<E, R>
   /** Handlers at work side by side. Default: 10. */
   readonly concurrency?: number
+  /** Locks are renewed no longer than this. Default: 10 minutes. */
+  readonly lockRenewalMax?: Duration.Input
   /** How long one receive waits. Default: 30 s. */
   readonly wait?: Duration.Input
   /** How long handlers may go on after the worker was interrupted. Default: 20 s. */
@@ -166,10 +167,15 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   /** One delivery in its own fiber, beside the keeper of its lock. */
   const start = Effect.fnUntraced(function* (message: ReceivedMessage.ReceivedMessage) {
     room.enter()
+    let { lockedUntil } = message
     const keeper = yield* Effect.forkIn(
       LockKeeper.keep({
-        lockedUntil: message.lockedUntil,
-        renew: client.renewLock(message),
+        lockedUntil,
+        renew: Effect.tap(client.renewLock(message), (until) =>
+          Effect.sync(() => {
+            lockedUntil = until
+          })
+        ),
         renewalMax
       }),
       scope
@@ -185,6 +191,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
           )
         ),
       lockLost: Fiber.join(keeper),
+      lockedUntil: Effect.sync(() => lockedUntil),
       graceOver: Deferred.await(graceOver)
     }).pipe(
       Effect.ensuring(Fiber.interrupt(keeper)),
@@ -204,7 +211,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     const asked = error.retryAfter ?? (yield* pause(failures))
     const delay = Duration.max(asked, Defaults.idlePause)
     yield* Effect.logWarning(
-      `receiving failed, again in ${Duration.format(delay)}: ${scrub(error.message)}`
+      `receiving failed, again in ${Duration.format(delay)}: ${error.message}`
     )
     yield* Effect.sleep(delay)
   })
@@ -253,6 +260,9 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   ).pipe(Effect.annotateLogs({ queue: QueueAddress.format(address) }))
 })
 
+const ended = (error: unknown): Effect.Effect<void> =>
+  Effect.logError(`the worker ended: ${HandlerFailure.describe(error).description}`)
+
 /**
  * A worker that lives as long as the layer. One that ends by an error is logged as such; use {@link run}
  * where the application should end with its worker.
@@ -264,9 +274,5 @@ export const layer = <E, R>(
   options: Options<E, R>
 ): Layer.Layer<never, never, QueueClient.QueueClient | R> =>
   Layer.effectDiscard(
-    Effect.forkScoped(
-      Effect.tapError(run(options), (error) =>
-        Effect.logError(`the worker ended: ${scrub(error.message)}`)
-      )
-    )
+    Effect.forkScoped(run(options).pipe(Effect.tapError(ended), Effect.tapDefect(ended)))
   )

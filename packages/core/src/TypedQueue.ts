@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as HandlerFailure from "./HandlerFailure.ts"
-import { scrub } from "./internal/scrub.ts"
 import * as Message from "./Message.ts"
 import type * as MessageHandler from "./MessageHandler.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -122,7 +121,7 @@ export const make = <A, I, RD, RE>({
     // One that cannot be put aside must not take the good ones of its batch with it.
     yield* client.deadLetter(message, HandlerFailure.describe(decoded.failure)).pipe(
       Effect.catch((error) =>
-        Effect.logError(`dead-lettering failed, the message stays: ${scrub(error.message)}`)
+        Effect.logError(`dead-lettering failed, the message stays: ${error.message}`)
       ),
       Effect.annotateLogs({ queue, messageId: message.messageId })
     )

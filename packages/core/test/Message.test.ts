@@ -133,6 +133,10 @@ describe("text", () => {
 
   it.effect("R1.3 text that has no UTF-8 form is refused, not changed", () =>
     Effect.gen(function* () {
+      for (const value of [undefined, null, 7, {}]) {
+        const { message } = yield* Effect.flip(Message.text(untyped(value)))
+        assert.strictEqual(message, "ValidationFailed: body: must be well-formed Unicode")
+      }
       const error = yield* Effect.flip(Message.text("a\ud800"))
       assert.strictEqual(error.message, "ValidationFailed: body: must be well-formed Unicode")
       const options = yield* Effect.flip(Message.text("a", { correlationId: "" }))

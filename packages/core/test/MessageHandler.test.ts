@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -45,9 +46,11 @@ const hand = (
       verdicts.push(verdict)
       return fate(verdict, verdicts.length)
     })
+  const received = Received.make(message)
   const delivery = {
-    message: Received.make(message),
+    message: received,
     settle,
+    lockedUntil: Effect.succeed(received.lockedUntil),
     lockLost: Deferred.await(lockLost),
     graceOver: Deferred.await(graceOver)
   }
@@ -439,6 +442,19 @@ describe("MessageHandler: settling", () => {
     })
   )
 
+  it.effect(
+    "R2.1 a settlement is not repeated when the lock is over: used or ran out, who knows",
+    () =>
+      Effect.gen(function* () {
+        const error = Clients.transient()
+        const lockedUntil = DateTime.makeUnsafe(500)
+        const one = hand({ lockedUntil }, (_, nth) => Effect.fail(nth === 1 ? error : expired()))
+        const disposition = yield* handle(one, () => Effect.void, {}, "10 seconds")
+        assert.deepStrictEqual(disposition, { _tag: "Unsettled", error })
+        assert.strictEqual(one.verdicts.length, 1)
+      })
+  )
+
   it.effect("R2.1 SettlementUnknown counts as settled", () =>
     Effect.gen(function* () {
       const one = hand({}, () => Effect.fail(QueueError.make(new QueueError.SettlementUnknown())))
@@ -450,6 +466,21 @@ describe("MessageHandler: settling", () => {
 
   const permanent = () =>
     Effect.fail(new HandlerFailure.Permanent({ reason: "Bad", description: "why" }))
+
+  it.effect("R2.3 a backoff that throws does not keep what cannot be dead-lettered locked", () =>
+    Effect.gen(function* () {
+      const one = hand({}, ({ _tag }) =>
+        _tag === "DeadLetter" ? Effect.fail(Clients.forever()) : Effect.void
+      )
+      const throwing = () => {
+        throw new Error("a bug")
+      }
+      const disposition = yield* handle(one, permanent, { backoff: throwing })
+      assert.strictEqual(disposition._tag, "Abandoned")
+      const tags = one.verdicts.map(({ _tag }) => _tag)
+      assert.deepStrictEqual(tags, ["DeadLetter", "Abandon"])
+    })
+  )
 
   it.effect("R3.6 what cannot be dead-lettered stays and is abandoned with backoff", () =>
     Effect.gen(function* () {

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import * as PhysicalQueueName from "../src/PhysicalQueueName.ts"
 import * as QueueError from "../src/QueueError.ts"
 import { textOf } from "./support/arbitraries.ts"
+import { untyped } from "./support/untyped.ts"
 
 const serviceBus =
   "a Service Bus name must have 1–260 characters of ASCII letters, digits and / . - _"
@@ -83,6 +84,24 @@ describe("PhysicalQueueName", () => {
       }
     }),
     { arbitrary: { runs: 500 } }
+  )
+
+  it.effect("R1.8 what is no string, and a service that is none, fail with their field", () =>
+    Effect.gen(function* () {
+      for (const service of services) {
+        for (const value of [undefined, null, 7, {}]) {
+          const { reason } = yield* Effect.flip(PhysicalQueueName.make(service, untyped(value)))
+          assert.isTrue(reason._tag === "ValidationFailed" && reason.field === "physicalQueueName")
+        }
+      }
+      for (const service of [undefined, "sqs", "constructor"]) {
+        const { message } = yield* Effect.flip(PhysicalQueueName.make(untyped(service), "orders"))
+        assert.strictEqual(
+          message,
+          "ValidationFailed: service: must be one of: azure-service-bus, aws-sqs, memory"
+        )
+      }
+    })
   )
 
   it("R1.8 the schema takes a name that was validated, and no empty one", () => {

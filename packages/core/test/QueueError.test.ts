@@ -354,6 +354,21 @@ describe("OriginalError", () => {
 })
 
 describe("no secret", () => {
+  it("R2.3 what a service said is shown without its secrets", () => {
+    const secret = "c2VjcmV0c2VjcmV0"
+    const detail = `refused SharedAccessKey=${secret}`
+    const error = QueueError.make(new QueueError.ConnectionFailed({ detail }))
+    const batch = new QueueError.BatchPartiallyFailed({
+      size: 2,
+      failures: [{ index: 0, reason: "ConnectionFailed", message: detail, retry: "Transient" }]
+    })
+    for (const one of [error, QueueError.make(batch)]) {
+      assert.match(one.message, /refused SharedAccessKey=<redacted>/u)
+      assert.notInclude(one.stack ?? "", secret)
+      assert.notInclude(Cause.pretty(Cause.fail(one)), secret)
+    }
+  })
+
   const json = Schema.fromJsonString(Schema.toCodecJson(QueueError.QueueError))
 
   /** Everything a program does to show an error. */

@@ -682,6 +682,23 @@ describe("QueueWorker: options", () => {
 })
 
 describe("QueueWorker.layer", () => {
+  it.effect("R2.3 one that ends by a defect is logged as an error", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = Logs.capture()
+      const { broker, client } = yield* Clients.make()
+      broker.faults.before = () => Effect.die(new Error("a bug"))
+      const live = QueueWorker.layer({ queue: orders, handler: () => Effect.void }).pipe(
+        Layer.provide(Layer.succeed(QueueClient.QueueClient, client))
+      )
+      yield* Effect.gen(function* () {
+        yield* Layer.build(live)
+        yield* Time.pass(0)
+      }).pipe(Effect.scoped, Effect.provide(layer))
+      const error = lines.find(({ level }) => level === "Error")
+      assert.strictEqual(error?.text, "the worker ended: a bug")
+    })
+  )
+
   it.effect("works while the layer lives, and drains when it closes", () =>
     Effect.gen(function* () {
       const { handler, seen } = counting(Effect.sleep("5 seconds"))

@@ -124,7 +124,10 @@ const makeBroker = Effect.fnUntraced(function* (config: MemoryConfig.MemoryConfi
     setAlarm: (queue, at) => {
       const alarm = alarms.get(queue)
       if (alarm === undefined) return
-      const sleep = clock.sleep(Duration.millis(at - clock.currentTimeMillisUnsafe()))
+      // At least a millisecond: a clock with parts of one can end a sleep a hair before its time, and a
+      // shorter one would then not move it at all.
+      const left = Math.max(1, at - clock.currentTimeMillisUnsafe())
+      const sleep = clock.sleep(Duration.millis(left))
       alarm.fiber = alarm.run(Effect.flatMap(sleep, () => Effect.sync(() => waiting.ring(queue))))
     },
     clearAlarm: (queue) => alarms.get(queue)?.fiber?.interruptUnsafe()

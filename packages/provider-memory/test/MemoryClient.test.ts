@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Option, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { MessageId, QueueProvider, Verdict } from "@queue-runtime/core"
 import { MemoryClient, MemoryProvider } from "../src/index.ts"
 import {
@@ -120,6 +121,28 @@ describe("closing", () => {
       yield* Fiber.interrupt(waiting)
       assert.strictEqual(yield* alarmAt, Infinity)
     }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect(
+    "R11.1 an alarm that rings a hair too early on a clock with parts of a millisecond",
+    () =>
+      Effect.gen(function* () {
+        // Taken together the two sleeps are shorter than the lock, by rounding.
+        const [received, waited] = [1857.4617244478827, 9969.895346160114]
+        const lockEnd = received + 30_000
+        assert.isBelow(waited + (lockEnd - waited), lockEnd)
+        yield* TestClock.setTime(received)
+        yield* send(["a"])
+        yield* receiveOne()
+        yield* TestClock.setTime(waited)
+        const waiting = yield* Effect.forkChild(receive(1, seconds(60)))
+        yield* Effect.yieldNow
+        const started = yield* (yield* client).steps
+        yield* TestClock.setTime(lockEnd + 1)
+        const [again] = yield* Fiber.join(waiting)
+        assert.strictEqual(again?.deliveryCount, 2)
+        assert.isBelow((yield* (yield* client).steps) - started, 100)
+      }).pipe(Effect.provide(layer()))
   )
 })
 

@@ -27,6 +27,7 @@ import {
   Capabilities,
   Check,
   Defaults,
+  HandlerFailure,
   MessageHandler,
   Outcome,
   QueueClient,
@@ -187,6 +188,9 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     yield* Effect.sleep(delay)
   })
 
+  /** A defect ends the worker: a slot that dies unseen would leave one that handles less and less. */
+  const broken = (defect: unknown) => Deferred.die(fatal, defect)
+
   type HandOver = (held: heldSession.HeldSession) => void
 
   /** A session given up with work left, if it is free: a hint, so any failure just means no. */
@@ -283,6 +287,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       settle: (verdict) =>
         Effect.flatMap(session.settle([message], feasible(verdict)), Outcome.single),
       lockLost,
+      lockedUntil: session.lockedUntil,
       graceOver: Deferred.await(graceOver)
     })
     if (Option.isSome(lifecycle)) {
@@ -309,12 +314,15 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   /**
    * The next messages, or why there is nothing more to do here. A slot whose session is empty does not
-   * just wait: after a moment it looks for another session as well, and whichever comes first is next.
+   * just wait: it looks for another session as well, and whichever comes first is next. One that may have
+   * more gets a moment's start.
    */
   const receive = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
     const wait = held.isGuess ? Duration.zero : limit.idle
     held.isGuess = false
-    const max = Math.min(limit.prefetch, capabilities.receiveCountMax)
+    // No more than the turn has left: giving up messages in hand costs some brokers a delivery of each.
+    const left = Math.max(1, limit.messagesMax - held.turn.messages)
+    const max = Math.min(limit.prefetch, capabilities.receiveCountMax, left)
     const idle: Parting = { _tag: "Idle" }
     const asked: Parting = { _tag: "Asked" }
     const mailbox = Deferred.makeUnsafe<heldSession.HeldSession>()
@@ -327,10 +335,11 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
         Effect.as(held.closeAsked, asked),
         Effect.as(Deferred.await(stopping), asked),
         Effect.map(Deferred.await(mailbox), (next): Parting => ({ _tag: "Replaced", next })),
-        Effect.delay(seek(mailbox), Defaults.idlePause)
+        Effect.delay(seek(mailbox), held.expectsMore ? Defaults.idlePause : 0)
       ]).pipe(Effect.catch((error) => Effect.succeed<Parting>({ _tag: "Lost", error })))
     if ("next" in received) dispatch.taken(mailbox)
     dispatch.close(mailbox)
+    held.expectsMore = "length" in received && received.length === max
     return received
   })
 
@@ -346,6 +355,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       switch (disposition._tag) {
         case "Completed":
         case "DeadLettered":
+          if (yield* turnIsOver(held)) return { _tag: "Turn" } satisfies Parting
           continue
         case "Abandoned":
           return { _tag: "Parked", delay: disposition.delay } satisfies Parting
@@ -365,7 +375,6 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       if ("_tag" in received) return received
       const parting = yield* handleAll(held, received)
       if (parting !== undefined) return parting
-      if (yield* turnIsOver(held)) return { _tag: "Turn" } satisfies Parting
     }
   })
 
@@ -406,13 +415,26 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     }
   })
 
+  /**
+   * Serves a session and parts from it. Whatever ends the slot meanwhile, what it holds is released: a
+   * lock that is renewed for nobody is renewed for ever.
+   */
+  const served = (held: heldSession.HeldSession) =>
+    Effect.onError(
+      Effect.tap(serve(held), (parting) =>
+        Effect.onError(part(held, parting), () =>
+          parting._tag === "Replaced" ? parting.next.close : Effect.void
+        )
+      ),
+      () => held.close
+    )
+
   /** One session at a time, for ever. A session that is lost again and again costs time. */
   const slot = Effect.gen(function* () {
     let lost = 0
     let next = yield* nextSession
     while (Option.isSome(next)) {
-      const parting = yield* serve(next.value)
-      yield* part(next.value, parting)
+      const parting = yield* served(next.value)
       lost = parting._tag === "Lost" ? lost + 1 : 0
       if (lost > 0) {
         const delay = yield* pause(lost)
@@ -431,7 +453,10 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       yield* Deferred.succeed(graceOver, undefined)
       yield* Effect.timeoutOption(Fiber.await(slots), Defaults.releaseWait)
     }
-    yield* Effect.forEach(dispatch.drain(), (held) => held.close, { discard: true })
+    yield* Effect.forEach(dispatch.drain(), (held) => held.close, {
+      concurrency: "unbounded",
+      discard: true
+    })
     yield* Scope.close(scope, Exit.void)
     yield* Effect.logInfo("session worker ended")
   })
@@ -448,14 +473,21 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   )
   return yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      const slots = yield* Effect.replicateEffect(slot, limit.concurrency, {
-        concurrency: "unbounded",
-        discard: true
-      }).pipe(Effect.forkIn(scope))
+      const slots = yield* Effect.replicateEffect(
+        Effect.catchDefect(slot, broken),
+        limit.concurrency,
+        {
+          concurrency: "unbounded",
+          discard: true
+        }
+      ).pipe(Effect.forkIn(scope))
       return yield* Effect.ensuring(restore(Deferred.await(fatal)), drain(slots))
     })
   ).pipe(Effect.annotateLogs({ queue }))
 })
+
+const ended = (error: unknown): Effect.Effect<void> =>
+  Effect.logError(`the session worker ended: ${HandlerFailure.describe(error).description}`)
 
 /**
  * A session worker that lives as long as the layer. One that ends by an error is logged as such; use
@@ -468,9 +500,5 @@ export const layer = <E, R>(
   options: Options<E, R>
 ): Layer.Layer<never, never, QueueClient.QueueClient | R> =>
   Layer.effectDiscard(
-    Effect.forkScoped(
-      Effect.tapError(run(options), (error) =>
-        Effect.logError(`the session worker ended: ${error.message}`)
-      )
-    )
+    Effect.forkScoped(run(options).pipe(Effect.tapError(ended), Effect.tapDefect(ended)))
   )

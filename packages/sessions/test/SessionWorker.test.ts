@@ -160,7 +160,7 @@ describe("SessionWorker", () => {
       const worker = yield* start(journal, { handler, concurrency: 1 })
       yield* TestClock.adjust("2 minutes")
       assert.deepStrictEqual(journal.seen, ["bad:1#1", "slow:2#1", "bad:1#2"])
-      assert.deepStrictEqual(journal.at, [0, 0, 60_100])
+      assert.deepStrictEqual(journal.at, [0, 0, 60_000])
       yield* TestClock.adjust("2 minutes")
       yield* Fiber.interrupt(worker)
       assert.deepStrictEqual(journal.done, ["slow:2", "bad:1"])
@@ -257,11 +257,23 @@ describe("SessionWorker", () => {
       yield* send("A", "1")
       yield* send("B", "1")
       const worker = yield* start(journal, { concurrency: 1, sessionIdle: "1 minute" })
-      yield* TestClock.adjust("99 millis")
-      assert.deepStrictEqual(journal.done, ["A:1"])
-      yield* TestClock.adjust("1 millis")
       assert.deepStrictEqual(journal.done, ["A:1", "B:1"])
+      assert.deepStrictEqual(journal.at, [0, 0])
       assert.isTrue(yield* acceptAtOnce("A"))
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 a session that filled the last receive gets a moment before others", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2")
+      yield* send("B", "1")
+      const worker = yield* start(journal, { concurrency: 1, prefetch: 2 })
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2"])
+      yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1"])
       yield* Fiber.interrupt(worker)
     }).pipe(Effect.provide(layer))
   })
@@ -293,6 +305,30 @@ describe("SessionWorker", () => {
       yield* TestClock.adjust("1 minute")
       yield* Fiber.interrupt(worker)
       assert.deepStrictEqual(journal.done, ["A:1", "A:2", "B:1", "A:3", "A:4", "A:5"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R4.7 its turn ends at its message, however many were received together", () => {
+    const { layer } = world()
+    const [counted, timed] = [new Journal(), new Journal()]
+    return Effect.gen(function* () {
+      yield* send("A", "1", "2", "3", "4", "5")
+      yield* send("B", "1")
+      const byCount = yield* start(counted, { concurrency: 1, sessionMessagesMax: 2 })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(byCount)
+      assert.deepStrictEqual(counted.done, ["A:1", "A:2", "B:1", "A:3", "A:4", "A:5"])
+      yield* send("A", "1", "2", "3")
+      yield* send("B", "1")
+      const handler = timed.handler(() => ({ duration: "10 seconds" }))
+      const byTime = yield* start(timed, {
+        handler,
+        concurrency: 1,
+        sessionDurationMax: "15 seconds"
+      })
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(byTime)
+      assert.deepStrictEqual(timed.seen, ["A:1#1", "A:2#1", "B:1#1", "A:3#1"])
     }).pipe(Effect.provide(layer))
   })
 
@@ -648,6 +684,78 @@ describe("SessionWorker", () => {
       yield* TestClock.adjust("30 seconds")
       yield* Fiber.join(ending)
       assert.strictEqual((yield* stats).locked, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect(
+    "R5.3 a session whose settlement cannot be made is released when the worker ends",
+    () => {
+      let isDown = false
+      const { calls, layer } = world({
+        fault: (operation) => (isDown && operation === "Settle" ? connectionFailed : undefined)
+      })
+      return Effect.gen(function* () {
+        yield* send("A", "1")
+        const worker = yield* start(new Journal(), { handler: () => Effect.never, gracePeriod: 0 })
+        isDown = true
+        const ending = yield* Effect.forkChild(Fiber.interrupt(worker))
+        yield* TestClock.adjust("11 seconds")
+        yield* Fiber.join(ending)
+        assert.strictEqual((yield* stats).locked, 0)
+        const before = calls.length
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(calls.length, before)
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  for (const sessions of [["A"], ["A", "B"]]) {
+    it.effect(
+      `R5.3 a session that cannot be parted from keeps none of ${sessions.join(", ")}`,
+      () => {
+        const { layer } = world()
+        return Effect.gen(function* () {
+          for (const session of sessions) yield* send(session, "1")
+          // Whoever watches sessions has a bug when the first one closes.
+          const bug = Effect.die(new Error("a bug"))
+          const breaking: SessionLifecycle.Service = {
+            ...(yield* SessionLifecycle.make()),
+            opened: (_, sessionId) =>
+              Effect.addFinalizer(() => (sessionId === "A" ? bug : Effect.void))
+          }
+          const worker = yield* start(new Journal(), { concurrency: 1 }).pipe(
+            Effect.provideService(SessionLifecycle.SessionLifecycle, breaking)
+          )
+          yield* TestClock.adjust("30 seconds")
+          const exit = yield* Fiber.await(worker)
+          assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+          assert.strictEqual((yield* stats).locked, 0)
+          for (const session of sessions) assert.isTrue(yield* acceptAtOnce(session))
+        }).pipe(Effect.provide(layer))
+      }
+    )
+  }
+
+  it.effect("R2.3 a defect beside the handler ends the worker, after its handlers", () => {
+    const { layer } = world()
+    const journal = new Journal()
+    return Effect.gen(function* () {
+      yield* send("A", "1")
+      yield* send("B", "1")
+      const handler = journal.handler(() => ({ duration: "10 seconds" }))
+      const bug = Effect.delay(Effect.die(new Error("a bug")), "5 seconds")
+      const breaking: SessionLifecycle.Service = {
+        ...(yield* SessionLifecycle.make()),
+        handling: (_, sessionId) => (sessionId === "A" ? bug : Effect.void)
+      }
+      const worker = yield* start(journal, { handler }).pipe(
+        Effect.provideService(SessionLifecycle.SessionLifecycle, breaking)
+      )
+      yield* TestClock.adjust("1 minute")
+      const exit = yield* Fiber.await(worker)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.deepStrictEqual(journal.done, ["B:1"])
+      assert.isTrue(yield* acceptAtOnce("A"))
     }).pipe(Effect.provide(layer))
   })
 

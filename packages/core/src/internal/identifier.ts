@@ -33,7 +33,7 @@ export const isLetterOrDigit = (code: number): boolean =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
 
 /** Not a string at all: callers without types exist. */
-const problemOf = (rule: Rule, value: unknown): string | undefined =>
+export const problemOf = (rule: Rule, value: unknown): string | undefined =>
   typeof value === "string" ? rule(value) : `must be a string; got ${typeof value}`
 
 /** The schema of an identifier; the brand is put on by its module, where the name is. */

@@ -21,6 +21,8 @@ export interface HeldSession {
   readonly close: Effect.Effect<void>
   /** Its turn: when it began and how many messages were handled in it. */
   turn: { readonly since: number; readonly messages: number }
+  /** Whether the last receive, or the accept, let expect more messages at once. */
+  expectsMore: boolean
   /** Asked for again on a guess, so that it may well be empty: the first receive does not wait. */
   isGuess: boolean
 }
@@ -46,15 +48,15 @@ export const accept = (options: {
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const accepted = yield* restore(Scope.provide(options.acceptSession, scope)).pipe(
-        Effect.onError(() => Scope.close(scope, Exit.void))
-      )
-      if (Option.isNone(accepted)) {
-        yield* Scope.close(scope, Exit.void)
-        return false
-      }
-      options.handOver(yield* hold(accepted.value, scope, options.lifecycle, options.isGuess))
-      return true
+      return yield* Effect.gen(function* () {
+        const accepted = yield* restore(Scope.provide(options.acceptSession, scope))
+        if (Option.isNone(accepted)) {
+          yield* Scope.close(scope, Exit.void)
+          return false
+        }
+        options.handOver(yield* hold(accepted.value, scope, options.lifecycle, options.isGuess))
+        return true
+      }).pipe(Effect.onError(() => Scope.close(scope, Exit.void)))
     })
   )
 
@@ -84,6 +86,7 @@ const hold = Effect.fnUntraced(function* (
     closeAsked: Deferred.await(closeAsked),
     close: Scope.close(scope, Exit.void),
     turn: { since: yield* Clock.currentTimeMillis, messages: 0 },
+    expectsMore: true,
     isGuess
   } satisfies HeldSession
 })

@@ -10,6 +10,7 @@ const held = (name: string): HeldSession => ({
   closeAsked: Effect.never,
   close: Effect.void,
   turn: { since: 0, messages: 0 },
+  expectsMore: true,
   isGuess: false
 })
 
