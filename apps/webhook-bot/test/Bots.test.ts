@@ -125,11 +125,10 @@ describe("Bots", () => {
               Effect.sync(() => dispositions.push(disposition._tag)).pipe(Effect.asVoid)
           })
         )
-        yield* until(() => dispositions.length === 5)
+        yield* until(() => dispositions.length === 4)
         yield* Fiber.interrupt(worker)
         assert.deepStrictEqual(told, ["d-1", "d-1", "d-1", "d-2"])
         assert.deepStrictEqual(dispositions, [
-          "Abandoned",
           "Abandoned",
           "Abandoned",
           "DeadLettered",

@@ -55,7 +55,8 @@ export const lockRenewalMax = Duration.minutes(10)
 export const lockRenewalPart = 0.5
 
 /**
- * A lock counts as lost this long before it ends: clocks differ, and its holder has to stop first.
+ * A lock counts as lost this long before it ends, a short one by a tenth of what is left: clocks differ,
+ * and its holder has to stop first.
  *
  * @category worker
  * @since 0.1.0

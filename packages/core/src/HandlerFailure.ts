@@ -75,8 +75,14 @@ const messageOf = (error: unknown): string => {
   return typeof message === "string" ? message : reasonOf(error)
 }
 
-// Well-formed last: the cut may go through a pair of surrogates.
-const printable = (text: string): string =>
+/**
+ * A text for an operator: without secrets, and cut to what the brokers take.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const printable = (text: string): string =>
+  // Well-formed last: the cut may go through a pair of surrogates.
   scrub(text).slice(0, Defaults.deadLetterDescriptionLengthMax).toWellFormed()
 
 /**

@@ -29,6 +29,11 @@ export interface Lock {
 /** Milliseconds between two tries near the end of a lock, so that they do not become a busy loop. */
 const pauseMin = 10
 
+const margin = Duration.toMillis(Defaults.lockMargin)
+
+/** Of a short lock this part: it must not count as lost before it was used. */
+const marginPart = 0.1
+
 const lost = QueueError.make(new QueueError.ReceiptExpired())
 
 /**
@@ -49,9 +54,14 @@ export const keep = (lock: Lock): Effect.Effect<QueueError.QueueError> =>
         Effect.as(Effect.sleep(Math.max(0, time - now)), Result.fail(lost))
       )
 
-    const loop = (lockedUntil: DateTime.Utc): Effect.Effect<QueueError.QueueError> =>
+    const hold = (lockedUntil: DateTime.Utc): Effect.Effect<QueueError.QueueError> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const until = DateTime.toEpochMillis(lockedUntil) - Duration.toMillis(Defaults.lockMargin)
+        const left = DateTime.toEpochMillis(lockedUntil) - now
+        return renewBefore(now + left - Math.min(margin, left * marginPart))
+      })
+
+    const renewBefore = (until: number): Effect.Effect<QueueError.QueueError> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const pause = Math.max(pauseMin, (until - now) * Defaults.lockRenewalPart)
         const isOver = now + pause >= Math.min(until, end)
         const renewal = Effect.result(Effect.delay(lock.renew, pause))
@@ -59,11 +69,11 @@ export const keep = (lock: Lock): Effect.Effect<QueueError.QueueError> =>
           ? waitUntil(until)
           : Effect.raceFirst(renewal, waitUntil(until))
         return Effect.flatMap(next, (outcome) => {
-          if (Result.isSuccess(outcome)) return loop(outcome.success)
+          if (Result.isSuccess(outcome)) return hold(outcome.success)
           const error = outcome.failure
-          return QueueError.isTransient(error) ? loop(lockedUntil) : Effect.succeed(error)
+          return QueueError.isTransient(error) ? renewBefore(until) : Effect.succeed(error)
         })
       })
 
-    return loop(lock.lockedUntil)
+    return hold(lock.lockedUntil)
   })

@@ -9,6 +9,7 @@
  * | fails, and another delivery may help | is abandoned, with backoff |
  * | fails for good (`HandlerFailure.isPermanent`) | is dead-lettered with the error's tag and message |
  * | throws (a defect) | is abandoned, with backoff |
+ * | has failed for the last time that `deliveriesMax` allows | is dead-lettered with what it failed with |
  * | outlasts its time limit | is abandoned, with backoff; the handler is interrupted |
  * | is not called: the message was delivered too often | is dead-lettered |
  * | loses its lock | is left alone: somebody else has it; the handler is interrupted |
@@ -81,8 +82,8 @@ export interface Options<E = never> {
   /** The handler is interrupted after this long. Default: 5 minutes. */
   readonly handlerTimeout?: Duration.Input
   /**
-   * A message delivered more often is dead-lettered without calling the handler; one that is a dead
-   * letter already is handled whatever its count. Default: 5.
+   * A message that fails as often as this is dead-lettered, and one delivered more often is so without
+   * calling the handler; one that is a dead letter already is handled whatever its count. Default: 5.
    */
   readonly deliveriesMax?: number
   /** How long to wait before a redelivery. An error's own `retryAfter` wins. Default: exponential. */
@@ -307,8 +308,23 @@ export const make = Effect.fnUntraced(function* <E, R>(
   })
 
   /** A dead letter keeps its count, and is there to be handled: by a replay, an operator's tool. */
-  const isPoison = ({ deliveryCount, receipt }: ReceivedMessage.ReceivedMessage): boolean =>
-    deliveryCount > deliveriesMax && receipt.address._tag === "Queue"
+  const isOver = (message: ReceivedMessage.ReceivedMessage, deliveries: number): boolean =>
+    message.deliveryCount >= deliveries && message.receipt.address._tag === "Queue"
+
+  /** The last failure is put aside here and now, where what it failed with is still known. */
+  const last = (
+    message: ReceivedMessage.ReceivedMessage,
+    disposition: Disposition
+  ): Disposition => {
+    if (disposition._tag !== "Abandoned" || !isOver(message, deliveriesMax)) return disposition
+    const { description, reason } = disposition
+    const count = `failed ${message.deliveryCount} times, the maximum; last with`
+    return {
+      _tag: "DeadLettered",
+      reason: poisonReason,
+      description: HandlerFailure.printable(`${count} ${reason}: ${description}`)
+    }
+  }
 
   /** `isPermanent` or `backoff` threw: another delivery, by the default backoff. */
   const misjudged = (message: ReceivedMessage.ReceivedMessage, defect: unknown) =>
@@ -320,10 +336,10 @@ export const make = Effect.fnUntraced(function* <E, R>(
 
   return Effect.fnUntraced(function* (delivery: Delivery) {
     const { message } = delivery
-    const judged = isPoison(message)
+    const judged = isOver(message, deliveriesMax + 1)
       ? poisoned(message)
       : yield* Effect.catchDefect(run(delivery), (defect) => misjudged(message, defect))
-    const disposition = yield* conclude(delivery, judged)
+    const disposition = yield* conclude(delivery, last(message, judged))
     const handled: Handled = { message, disposition }
     yield* log(handled)
     if (onHandled !== undefined) {

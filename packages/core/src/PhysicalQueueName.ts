@@ -10,12 +10,12 @@ import * as identifier from "./internal/identifier.ts"
 import * as QueueError from "./QueueError.ts"
 
 /**
- * The services whose naming rules are known here.
+ * The services whose naming rules are known here; `azure` and `aws` are short for the two clouds'.
  *
  * @category models
  * @since 0.1.0
  */
-export type Service = "azure-service-bus" | "aws-sqs" | "memory"
+export type Service = "azure-service-bus" | "azure" | "aws-sqs" | "aws" | "memory"
 
 const isSqsCharacter = (code: number): boolean =>
   identifier.isLetterOrDigit(code) || code === 0x2d || code === 0x5f
@@ -35,6 +35,8 @@ const sqsCharacters = identifier.charactersRule(
 const edgeProblem = (value: string): string | undefined =>
   /^[/.]|[/.]$/u.test(value) ? "a Service Bus name must not begin or end with / or ." : undefined
 
+const serviceBusRule: identifier.Rule = (value) => serviceBusCharacters(value) ?? edgeProblem(value)
+
 const fifo = ".fifo"
 
 const sqsRule: identifier.Rule = (value) => {
@@ -45,8 +47,10 @@ const sqsRule: identifier.Rule = (value) => {
 
 /** A map, since a service may come from configuration and `constructor` is none. */
 const rules: ReadonlyMap<Service, identifier.Rule> = new Map<Service, identifier.Rule>([
-  ["azure-service-bus", (value) => serviceBusCharacters(value) ?? edgeProblem(value)],
+  ["azure-service-bus", serviceBusRule],
+  ["azure", serviceBusRule],
   ["aws-sqs", sqsRule],
+  ["aws", sqsRule],
   ["memory", serviceBusCharacters]
 ])
 

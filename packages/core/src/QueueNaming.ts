@@ -53,7 +53,8 @@ export const make = (
   const joined = [parts.prefix, parts.environment, parts.application, parts.purpose]
     .filter((part) => part !== undefined && part !== "")
     .join("-")
-  const suffix = parts.fifo === true && service === "aws-sqs" ? ".fifo" : ""
+  const isSqs = service === "aws-sqs" || service === "aws"
+  const suffix = parts.fifo === true && isSqs ? ".fifo" : ""
   return PhysicalQueueName.make(service, joined + suffix)
 }
 

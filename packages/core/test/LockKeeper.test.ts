@@ -163,8 +163,20 @@ describe("LockKeeper", () => {
     })
   )
 
-  it.effect.each([-1_000, 0, 1, margin])(
-    "R5.1 a lock that is over, or as good as over, ends at once: %d ms",
+  it.effect("R5.1 a short lock is kept too, and counts as lost when a tenth of it is left", () =>
+    Effect.gen(function* () {
+      const { fiber, times } = yield* keeping({ lockMillis: margin, renew: () => undefined })
+      yield* TestClock.adjust(224)
+      assert.isUndefined(fiber.pollUnsafe())
+      assert.deepStrictEqual(times[0], 112.5)
+      yield* TestClock.adjust(margin)
+      assert.isAtLeast(times.length, 2)
+      yield* Fiber.interrupt(fiber)
+    })
+  )
+
+  it.effect.each([-1_000, 0])(
+    "R5.1 a lock that is over ends at once: %d ms",
     Effect.fnUntraced(function* (lockMillis) {
       const { fiber, times } = yield* keeping({ lockMillis, renew: () => undefined })
       yield* TestClock.adjust(0)

@@ -334,6 +334,21 @@ describe("MessageHandler: how a handler ends, and what becomes of its message", 
       })
   )
 
+  it.effect("R5.2 the last failure is dead-lettered with what it failed with", () =>
+    Effect.gen(function* () {
+      const max = Defaults.deliveriesMax
+      const handler = () => Effect.fail({ _tag: "DownstreamDown", message: "503" })
+      const before = yield* handle(hand({ deliveryCount: max - 1 }), handler)
+      const last = yield* handle(hand({ deliveryCount: max }), handler)
+      assert.strictEqual(before._tag, "Abandoned")
+      assert.deepStrictEqual(last, {
+        _tag: "DeadLettered",
+        reason: "MaxDeliveryCountExceeded",
+        description: "failed 5 times, the maximum; last with DownstreamDown: 503"
+      })
+    })
+  )
+
   it.effect("R5.2 a lost lock interrupts the handler and settles nothing", () =>
     Effect.gen(function* () {
       const one = hand()

@@ -13,13 +13,17 @@ const sqs =
   "an SQS name must have 1–80 characters of ASCII letters, digits, - and _, .fifo at its end included"
 
 /** The same rules written another way: by what the services' own documents say. */
+const isServiceBus = (value: string) => /^(?![/.])[A-Za-z0-9/._-]{1,260}(?<![/.])$/u.test(value)
+const isSqs = (value: string) => value.length <= 80 && /^[A-Za-z0-9_-]+(?:\.fifo)?$/u.test(value)
 const expected: { readonly [S in PhysicalQueueName.Service]: (value: string) => boolean } = {
-  "azure-service-bus": (value) => /^(?![/.])[A-Za-z0-9/._-]{1,260}(?<![/.])$/u.test(value),
-  "aws-sqs": (value) => value.length <= 80 && /^[A-Za-z0-9_-]+(?:\.fifo)?$/u.test(value),
+  "azure-service-bus": isServiceBus,
+  azure: isServiceBus,
+  "aws-sqs": isSqs,
+  aws: isSqs,
   memory: (value) => /^[A-Za-z0-9/._-]{1,260}$/u.test(value)
 }
 
-const services = ["azure-service-bus", "aws-sqs", "memory"] as const
+const services = ["azure-service-bus", "azure", "aws-sqs", "aws", "memory"] as const
 
 describe("PhysicalQueueName", () => {
   it.effect.each([
@@ -98,7 +102,7 @@ describe("PhysicalQueueName", () => {
         const { message } = yield* Effect.flip(PhysicalQueueName.make(untyped(service), "orders"))
         assert.strictEqual(
           message,
-          "ValidationFailed: service: must be one of: azure-service-bus, aws-sqs, memory"
+          "ValidationFailed: service: must be one of: azure-service-bus, azure, aws-sqs, aws, memory"
         )
       }
     })

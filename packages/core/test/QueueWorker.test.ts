@@ -260,8 +260,7 @@ describe("QueueWorker: the work", () => {
         [
           [0, "Abandon"],
           [1_000, "Abandon"],
-          [2_000, "Abandon"],
-          [3_000, "DeadLetter"]
+          [2_000, "DeadLetter"]
         ]
       )
       const dead = broker.messages(QueueAddress.deadLetter(orders))

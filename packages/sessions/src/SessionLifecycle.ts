@@ -410,20 +410,14 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /**
- * The manager with settings of its own.
+ * The manager, without a sweeper unless one is asked for.
  *
  * **Errors** as {@link make}.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerWith = (options: Options): Layer.Layer<SessionLifecycle, QueueError.QueueError> =>
+export const layer = (
+  options: Options = {}
+): Layer.Layer<SessionLifecycle, QueueError.QueueError> =>
   Layer.effect(SessionLifecycle, make(options))
-
-/**
- * The manager with the defaults, and without a sweeper.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layer: Layer.Layer<SessionLifecycle> = Layer.orDie(layerWith({}))

@@ -391,7 +391,7 @@ describe("layers", () => {
       yield* TestClock.adjust(Duration.sum(Defaults.handlerTimeout, Duration.millis(1)))
       assert.deepStrictEqual(ids(yield* lifecycle.stalled), [b])
       assert.deepStrictEqual(lines, [])
-    }).pipe(Effect.provide(SessionLifecycle.layer), capturing(lines))
+    }).pipe(Effect.provide(SessionLifecycle.layer()), capturing(lines))
   })
 
   it.effect("R4.6 the defaults are those of Defaults", () =>
@@ -410,7 +410,7 @@ describe("layers", () => {
       }
       const { count, untracked } = yield* lifecycle.summary
       assert.deepStrictEqual([count, untracked], [Defaults.sessionsTrackedMax, 2])
-    }).pipe(isolated, Effect.scoped, Effect.provide(SessionLifecycle.layer))
+    }).pipe(isolated, Effect.scoped, Effect.provide(SessionLifecycle.layer()))
   )
 
   it.effect("R4.6 the sweeper logs each stall once and closes what is idle", () => {
@@ -446,14 +446,14 @@ describe("layers", () => {
       yield* lifecycle.handling(orders, b)
       yield* TestClock.adjust("40 seconds")
       assert.deepStrictEqual(lines, [stall, stall])
-    }).pipe(Effect.provide(SessionLifecycle.layerWith(options)), capturing(lines))
+    }).pipe(Effect.provide(SessionLifecycle.layer(options)), capturing(lines))
   })
 
   it.effect("R4.6 the sweeper ends with its layer", () =>
     Effect.gen(function* () {
       const asked: Array<number> = []
       const scope = yield* Scope.make()
-      const layer = SessionLifecycle.layerWith({
+      const layer = SessionLifecycle.layer({
         idleAfter: "10 seconds",
         sweepEvery: "20 seconds"
       })
@@ -476,7 +476,7 @@ describe("layers", () => {
   it.effect("R4.6 options that cannot be used fail the layer", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
-        Effect.scoped(Layer.build(SessionLifecycle.layerWith({ trackedMax: 0 })))
+        Effect.scoped(Layer.build(SessionLifecycle.layer({ trackedMax: 0 })))
       )
       assert.strictEqual(error.reason._tag, "ValidationFailed")
     })

@@ -816,7 +816,7 @@ describe("SessionWorker", () => {
         assert.isTrue(yield* acceptAtOnce("bad"))
         yield* Fiber.interrupt(worker)
       }).pipe(
-        Effect.provide(Layer.merge(layer, SessionLifecycle.layerWith({ idleAfter: "30 seconds" })))
+        Effect.provide(Layer.merge(layer, SessionLifecycle.layer({ idleAfter: "30 seconds" })))
       )
     }
   )
