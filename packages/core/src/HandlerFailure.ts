@@ -71,8 +71,10 @@ const reasonOf = (error: unknown): string => {
 }
 
 const messageOf = (error: unknown): string => {
+  // Its message begins with the reason's tag, which stands beside the description already.
+  if (error instanceof QueueError.QueueError) return error.reason.message
   const message = Predicate.hasProperty(error, "message") ? error.message : error
-  return typeof message === "string" ? message : reasonOf(error)
+  return typeof message === "string" && message !== "" ? message : reasonOf(error)
 }
 
 /**

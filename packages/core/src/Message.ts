@@ -205,11 +205,16 @@ const stringify = (value: unknown): Effect.Effect<string, QueueError.QueueError>
   Effect.try({
     // The library's types say string; for undefined and functions there is no text.
     try: (): string | undefined => JSON.stringify(value),
-    catch: (cause) => serializationFailed("encode", "the value has no JSON form", cause)
+    catch: (cause) =>
+      serializationFailed(
+        "encode",
+        "the value has no JSON form: a bigint, a cycle, or a toJSON that throws",
+        cause
+      )
   }).pipe(
     Effect.filterOrFail(
       (body) => body !== undefined,
-      () => serializationFailed("encode", `a ${typeof value} has no JSON form`)
+      () => serializationFailed("encode", `${typeof value} has no JSON form`)
     )
   )
 

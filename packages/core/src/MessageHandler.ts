@@ -29,6 +29,7 @@ import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
 import { defined } from "./internal/defined.ts"
+import { scrub } from "./internal/scrub.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
@@ -171,30 +172,39 @@ const isLocked = ({ lockedUntil }: Delivery): Effect.Effect<boolean> =>
 const timedOut = (after: Duration.Duration): QueueError.QueueError =>
   QueueError.make(new QueueError.Timeout({ after }), { operation: "handle" })
 
-const log = ({ disposition, message }: Handled): Effect.Effect<void> => {
+/** What every log line of a delivery says, the handler's own included. */
+const annotationsOf = (message: ReceivedMessage.ReceivedMessage) => {
   const { correlationId, deliveryCount, messageId, sessionId } = message
   const queue = QueueAddress.format(message.receipt.address)
-  const annotations = defined({ queue, messageId, sessionId, correlationId, deliveryCount })
-  const line = (): Effect.Effect<void> => {
-    switch (disposition._tag) {
-      case "Completed":
-        return Effect.logDebug("message completed")
-      case "Released":
-        return Effect.logInfo("message released: the worker ends")
-      case "Abandoned":
-        return Effect.logWarning(
-          `message will be redelivered after ${Duration.format(disposition.delay)}: ` +
-            `${disposition.reason}: ${disposition.description}`
-        )
-      case "DeadLettered":
-        return Effect.logError(
-          `message dead-lettered: ${disposition.reason}: ${disposition.description}`
-        )
-      default:
-        return Effect.logWarning(`message will be redelivered: ${disposition.error.message}`)
-    }
+  return defined({ queue, messageId, sessionId, correlationId, deliveryCount })
+}
+
+/** A defect is a bug: its stack says where. */
+const logDefect = <E>(exit: Exit.Exit<unknown, E>): Effect.Effect<void> =>
+  Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+    ? Effect.logError(`the handler threw: ${scrub(Cause.pretty(exit.cause))}`)
+    : Effect.void
+
+const noEffect = new TypeError("a handler must return an Effect; wrap a promise in Effect.promise")
+
+const log = ({ disposition }: Handled): Effect.Effect<void> => {
+  switch (disposition._tag) {
+    case "Completed":
+      return Effect.logDebug("message completed")
+    case "Released":
+      return Effect.logInfo("message released: the worker ends")
+    case "Abandoned":
+      return Effect.logWarning(
+        `message will be redelivered after ${Duration.format(disposition.delay)}: ` +
+          `${disposition.reason}: ${disposition.description}`
+      )
+    case "DeadLettered":
+      return Effect.logError(
+        `message dead-lettered: ${disposition.reason}: ${disposition.description}`
+      )
+    default:
+      return Effect.logWarning(`message will be redelivered: ${disposition.error.message}`)
   }
-  return Effect.annotateLogs(line(), annotations)
 }
 
 /**
@@ -225,7 +235,12 @@ export const make = Effect.fnUntraced(function* <E, R>(
 
   const run = Effect.fnUntraced(function* (delivery: Delivery) {
     const { graceOver, lockLost, message } = delivery
-    const fiber = yield* Effect.forkDetach(Effect.suspend(() => handler(message)))
+    const fiber = yield* Effect.forkDetach(
+      Effect.suspend((): Effect.Effect<unknown, E, R> => {
+        const effect = handler(message)
+        return Effect.isEffect(effect) ? effect : Effect.die(noEffect)
+      })
+    )
     const ending: Ending<E> = yield* Effect.raceAllFirst<Effect.Effect<Ending<E>>>([
       Effect.map(Fiber.await(fiber), (exit) => ({ _tag: "Ended", exit })),
       Effect.map(lockLost, (error) => ({ _tag: "LockLost", error })),
@@ -233,6 +248,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
       Effect.as(graceOver, { _tag: "GraceOver" })
     ]).pipe(Effect.onInterrupt(() => stop(fiber)))
     if (ending._tag === "Ended") {
+      yield* logDefect(ending.exit)
       return yield* judge(ending.exit, message.deliveryCount, isPermanent, backoff)
     }
     const stopped = yield* stop(fiber)
@@ -334,7 +350,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
       ...HandlerFailure.describe(defect)
     }))
 
-  return Effect.fnUntraced(function* (delivery: Delivery) {
+  const handle = Effect.fnUntraced(function* (delivery: Delivery) {
     const { message } = delivery
     const judged = isOver(message, deliveriesMax + 1)
       ? poisoned(message)
@@ -350,4 +366,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
     }
     return disposition
   })
+
+  return (delivery: Delivery): Effect.Effect<Disposition, never, R> =>
+    Effect.annotateLogs(handle(delivery), annotationsOf(delivery.message))
 })

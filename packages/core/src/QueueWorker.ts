@@ -253,15 +253,21 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   })
 
   yield* Effect.logInfo("worker started").pipe(
-    Effect.annotateLogs({ concurrency, stack: client.stack.join(" > ") })
+    Effect.annotateLogs({
+      queue: QueueAddress.format(address),
+      concurrency,
+      stack: client.stack.join(" > ")
+    })
   )
   return yield* Effect.uninterruptibleMask((restore) =>
     Effect.ensuring(loop(restore), drain())
   ).pipe(Effect.annotateLogs({ queue: QueueAddress.format(address) }))
 })
 
-const ended = (error: unknown): Effect.Effect<void> =>
-  Effect.logError(`the worker ended: ${HandlerFailure.describe(error).description}`)
+const ended = (error: unknown): Effect.Effect<void> => {
+  const { description, reason } = HandlerFailure.describe(error)
+  return Effect.logError(`the worker ended: ${reason}: ${description}`)
+}
 
 /**
  * A worker that lives as long as the layer. One that ends by an error is logged as such; use {@link run}

@@ -146,14 +146,16 @@ const decodeFailed = (detail: string): QueueError.QueueError =>
  * The message as it can be sent again: same body, attributes and ids; the facts of the delivery and the
  * schedule it already met are left behind.
  *
- * **Gotchas** The message id stays, so a broker that deduplicates drops it inside its window. Omit the
- * id to have a new one stamped.
+ * **Gotchas** The message id stays, so a broker that deduplicates drops it inside its window. Of a dead
+ * letter it does not: sent back under its old id soon after, it would be dropped as a duplicate of
+ * itself and, once the dead letter is completed, lost. The client stamps a new one.
  *
  * @category conversions
  * @since 0.1.0
  */
 export const toMessage = (message: PeekedMessage): Message.Message => {
   const { attributes, body, contentType, correlationId, messageId, sessionId, timeToLive } = message
-  const known = defined({ messageId, sessionId, correlationId, contentType, timeToLive })
+  const id = message.deadLetter === undefined ? messageId : undefined
+  const known = defined({ messageId: id, sessionId, correlationId, contentType, timeToLive })
   return new Message.Message({ body, attributes, ...known })
 }

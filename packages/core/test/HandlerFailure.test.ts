@@ -48,7 +48,7 @@ describe("HandlerFailure", () => {
     [
       QueueError.make(new QueueError.QueueNotFound({ queue: "q" }), { operation: "send" }),
       "QueueNotFound",
-      'send: QueueNotFound: queue "q" does not exist; create it first, the runtime makes none'
+      'queue "q" does not exist; create it first, the runtime makes none'
     ],
     [new Tagged({ message: "it broke" }), "Tagged", "it broke"],
     [{ _tag: "Plain" }, "Plain", "Plain"],

@@ -165,12 +165,16 @@ describe("json", () => {
   cycle.self = cycle
 
   it.effect.each([
-    [cycle, "the value has no JSON form", true],
-    [1n, "the value has no JSON form", true],
-    [{ toJSON: () => JSON.parse("{") }, "the value has no JSON form", true],
-    [undefined, "a undefined has no JSON form", false],
-    [Symbol.iterator, "a symbol has no JSON form", false],
-    [() => 1, "a function has no JSON form", false]
+    [cycle, "the value has no JSON form: a bigint, a cycle, or a toJSON that throws", true],
+    [1n, "the value has no JSON form: a bigint, a cycle, or a toJSON that throws", true],
+    [
+      { toJSON: () => JSON.parse("{") },
+      "the value has no JSON form: a bigint, a cycle, or a toJSON that throws",
+      true
+    ],
+    [undefined, "undefined has no JSON form", false],
+    [Symbol.iterator, "symbol has no JSON form", false],
+    [() => 1, "function has no JSON form", false]
   ] as const)(
     "R2.3 what JSON cannot hold is SerializationFailed: $1",
     Effect.fnUntraced(function* ([value, detail, hasCause]) {

@@ -16,6 +16,7 @@ import * as SessionId from "../src/SessionId.ts"
 import type * as Verdict from "../src/Verdict.ts"
 import * as Clients from "./support/Clients.ts"
 import * as Logs from "./support/Logs.ts"
+import { untyped } from "./support/untyped.ts"
 import * as Received from "./support/Received.ts"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
@@ -240,7 +241,7 @@ describe("MessageHandler: how a handler ends, and what becomes of its message", 
         _tag: "Abandoned",
         delay: Duration.seconds(1),
         reason: "Timeout",
-        description: "handle: Timeout: no answer within 1m"
+        description: "no answer within 1m"
       })
       assert.deepStrictEqual(tagsOf(one.verdicts), ["Abandon"])
     })
@@ -513,6 +514,42 @@ describe("MessageHandler: settling", () => {
       assert.deepStrictEqual(tagsOf(one.verdicts), ["DeadLetter", "Abandon"])
       const line = lines.find(({ text }) => text.startsWith("dead-lettering failed"))
       assert.strictEqual(line?.level, "Error")
+    })
+  )
+
+  it.effect("R10.5 what a handler logs says whose delivery it is, and a defect where it was", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = Logs.capture()
+      const one = hand({ deliveryCount: 2 })
+      const handler = () =>
+        Effect.andThen(
+          Effect.logInfo("at work"),
+          Effect.sync(() => {
+            throw new TypeError("Password=hunter2 is wrong")
+          })
+        )
+      yield* handle(one, handler).pipe(Effect.provide(layer))
+      const said = lines.find(({ text }) => text === "at work")
+      assert.strictEqual(said?.annotations["messageId"], one.delivery.message.messageId)
+      assert.strictEqual(said?.annotations["deliveryCount"], 2)
+      const thrown = lines.find(({ text }) => text.startsWith("the handler threw"))
+      assert.strictEqual(thrown?.level, "Error")
+      assert.match(thrown?.text ?? "", /TypeError.*\n.*MessageHandler\.test\.ts/u)
+      assert.notMatch(thrown?.text ?? "", /hunter2/u)
+    })
+  )
+
+  it.effect("R5.2 a handler that returns no effect is a defect that says so", () =>
+    Effect.gen(function* () {
+      const disposition = yield* handle(
+        hand(),
+        untyped(() => Promise.resolve())
+      )
+      assert.strictEqual(disposition._tag, "Abandoned")
+      assert.isTrue(
+        disposition._tag === "Abandoned" &&
+          disposition.description.includes("wrap a promise in Effect.promise")
+      )
     })
   )
 

@@ -17,6 +17,7 @@ import * as QueueProvider from "../src/QueueProvider.ts"
 import * as SessionId from "../src/SessionId.ts"
 import * as Clients from "./support/Clients.ts"
 import * as ScriptedProvider from "./support/ScriptedProvider.ts"
+import { untyped } from "./support/untyped.ts"
 
 const { message, orders } = Clients
 
@@ -46,6 +47,19 @@ describe("QueueClient", () => {
         Effect.provide(live)
       )
       assert.strictEqual(broker.messages(QueueAddress.queue(orders)).length, 1)
+    })
+  )
+
+  it.effect("R1.1 what is no message is refused by its place, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const { broker, client } = yield* Clients.make()
+      for (const bad of ["text", { order: 42 }, undefined, null, 7]) {
+        const batch = [message("m-1"), untyped(bad)]
+        const { reason } = yield* Effect.flip(client.sendBatch(orders, batch))
+        assert.isTrue(reason._tag === "ValidationFailed" && reason.field === "messages[1]")
+        assert.match(reason.message, /made by Message\.text, Message\.json/u)
+      }
+      assert.deepStrictEqual(broker.messages(QueueAddress.queue(orders)), [])
     })
   )
 

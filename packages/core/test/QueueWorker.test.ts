@@ -694,7 +694,7 @@ describe("QueueWorker.layer", () => {
         yield* Time.pass(0)
       }).pipe(Effect.scoped, Effect.provide(layer))
       const error = lines.find(({ level }) => level === "Error")
-      assert.strictEqual(error?.text, "the worker ended: a bug")
+      assert.strictEqual(error?.text, "the worker ended: Error: a bug")
     })
   )
 

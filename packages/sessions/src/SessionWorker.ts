@@ -463,13 +463,17 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   if (!Capabilities.isSupported(capabilities.sessions)) {
     const reason = new QueueError.UnsupportedOperation({
-      what: "a session worker",
+      what: "a session worker (the queue has no sessions switched on)",
       provider: client.provider
     })
     return yield* Effect.fail(QueueError.make(reason, { queue }))
   }
   yield* Effect.logInfo("session worker started").pipe(
-    Effect.annotateLogs({ concurrency: limit.concurrency, stack: client.stack.join(" > ") })
+    Effect.annotateLogs({
+      queue,
+      concurrency: limit.concurrency,
+      stack: client.stack.join(" > ")
+    })
   )
   return yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
@@ -486,8 +490,10 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   ).pipe(Effect.annotateLogs({ queue }))
 })
 
-const ended = (error: unknown): Effect.Effect<void> =>
-  Effect.logError(`the session worker ended: ${HandlerFailure.describe(error).description}`)
+const ended = (error: unknown): Effect.Effect<void> => {
+  const { description, reason } = HandlerFailure.describe(error)
+  return Effect.logError(`the session worker ended: ${reason}: ${description}`)
+}
 
 /**
  * A session worker that lives as long as the layer. One that ends by an error is logged as such; use

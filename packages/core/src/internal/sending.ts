@@ -90,6 +90,12 @@ const check = (
     : undefined
 }
 
+const noMessage = (index: number): QueueError.QueueError =>
+  QueueError.validationFailed(
+    `messages[${index}]`,
+    "must be a message, made by Message.text, Message.json, Message.bytes or Message.schema"
+  )
+
 /** Ids, sessions and limits: everything that can be refused is refused here, before anything is sent. */
 export const prepare = Effect.fnUntraced(function* (
   provider: QueueProvider.Service,
@@ -102,6 +108,10 @@ export const prepare = Effect.fnUntraced(function* (
   const place = { provider: provider.name, operation: "send", queue }
   const stamped: Array<Message.Stamped> = []
   for (const [index, message] of messages.entries()) {
+    // Callers without types exist.
+    if (!(message?.body instanceof Uint8Array)) {
+      return yield* Effect.fail(QueueError.withContext(noMessage(index), place))
+    }
     const one = yield* Effect.mapError(stamp(message, capabilities.ordered, missing), (error) =>
       QueueError.withContext(error, place)
     )

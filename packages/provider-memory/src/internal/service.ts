@@ -117,7 +117,10 @@ export const make = (broker: Broker, connection: Connection): QueueProvider.Serv
       on("Receive", "receive", address.queue, (queue, hit) => {
         const problem =
           queue.ordered && address._tag === "Queue"
-            ? new QueueError.UnsupportedOperation({ what: "receive without a session", provider })
+            ? new QueueError.UnsupportedOperation({
+                what: "receiving from an ordered queue without a session (accept one, or use a session worker)",
+                provider
+              })
             : receiving.problemOf(options)
         if (problem !== undefined) return Effect.fail(error(problem, "receive", queue.name))
         const shelf = shelfOf(queue, address._tag)
