@@ -24,6 +24,10 @@ export const path = "README.md"
  */
 export const quickstartPath = "apps/quickstart/src/main.ts"
 
+/** A program of the quickstart app, as the README prints it. */
+const program = (name: string): string =>
+  Picture.quickstart(Repository.readOrEmpty(`apps/quickstart/src/${name}.ts`).text)
+
 /**
  * The blocks as the workspace is now.
  *
@@ -34,6 +38,8 @@ export const blocks = (): Blocks.Blocks => {
   const manifests = Manifests.all()
   return {
     quickstart: Picture.quickstart(Repository.readOrEmpty(quickstartPath).text),
+    worker: program("worker"),
+    sessions: program("sessions"),
     packages: Picture.graph(manifests),
     "package-table": Picture.table(manifests)
   }
