@@ -26,8 +26,8 @@ export default defineConfig({
     ].map(project),
     coverage: {
       provider: "v8",
-      // Matched against each project's root; the apps are proofs and tools.
-      include: ["src/**/*.ts"],
+      // Matched against the root with all projects, against each project with some of them.
+      include: ["packages/*/src/**/*.ts", "src/**/*.ts"],
       exclude: ["**/index.ts", "**/apps/**"],
       reporter: ["text", "html", "json-summary"],
       thresholds: {
