@@ -14,6 +14,9 @@ export default defineConfig({
   test: {
     // No module holds state of its own, so test files may share a worker: three times as fast.
     isolate: false,
+    // Of a test that hangs; a slow machine must not fail one that does not.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     projects: [
       "packages/core",
       "packages/sessions",
