@@ -21,9 +21,11 @@ export default defineConfig({
       "packages/core",
       "packages/sessions",
       "packages/provider-memory",
+      "packages/contract-tests",
       "apps/conformance",
       "apps/quickstart",
       "apps/webhook-bot",
+      "apps/example-provider",
       "apps/benchmarks",
       "apps/repo-checks"
     ].map(project),

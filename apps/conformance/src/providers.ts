@@ -1,0 +1,140 @@
+/**
+ * Every provider of the repository, as its harness.
+ *
+ * @since 0.1.0
+ */
+import { Harness, type Rule, Time, type World } from "@queue-runtime/contract-tests"
+import {
+  Message,
+  MessageId,
+  QueueAddress,
+  type QueueError,
+  type QueueName,
+  QueueProvider,
+  ReceivedMessage,
+  Verdict
+} from "@queue-runtime/core"
+import { SqliteClient, SqliteProvider } from "@queue-runtime/example-provider"
+import { MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { mkdtempDisposableSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const openMemory = ({ deduplication, queue, ...options }: Harness.QueueSpec) =>
+  MemoryClient.make({
+    queues: { [queue]: { ...options, deduplicationWindow: deduplication ? "5 minutes" : 0 } },
+    // Little enough for the rule on the bytes of one call to try.
+    bytesMax: 8 * 1024 * 1024
+  })
+
+const layerOf = (client: MemoryClient.MemoryClient["Service"]) =>
+  Layer.provide(MemoryProvider.layerWithClient, Layer.succeed(MemoryClient.MemoryClient, client))
+
+/**
+ * Queues in memory: a broker of its own for each rule.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const memory: Harness.Harness<QueueError.QueueError> = {
+  name: "memory",
+  time: Time.virtual,
+  open: (spec) => Effect.map(openMemory(spec), (client) => ({ layer: layerOf(client) }))
+}
+
+/** The decorators there are, in the order of DESIGN §3. */
+const decorators = QueueProvider.layerTransform(
+  "pass-through",
+  Effect.succeed((call) => Effect.suspend(() => call))
+)
+
+/**
+ * The same behind the full stack.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const memoryStack = Harness.behind(memory, "memory-stack", decorators)
+
+const folder = Effect.sync(() => mkdtempDisposableSync(join(tmpdir(), "queues-")))
+
+/**
+ * An outsider's provider: queues in a file of SQLite, one file for each rule.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const sqlite: Harness.Harness<QueueError.QueueError> = {
+  name: "sqlite",
+  time: Time.virtual,
+  open: ({ queue, ...options }) =>
+    Effect.gen(function* () {
+      const path = join((yield* Effect.acquireDisposable(folder)).path, "queues.db")
+      const client = yield* SqliteClient.make({ path })
+      yield* client.createQueue(queue, options)
+      return { layer: SqliteProvider.layer({ path }) }
+    })
+}
+
+/** A program on the same broker that nothing stands before: what it sees is what was really sent. */
+const foreignOf = (
+  client: MemoryClient.MemoryClient["Service"],
+  queue: QueueName.QueueName
+): World.Foreign => {
+  const using = <A>(
+    f: (provider: QueueProvider.Service) => Effect.Effect<A, QueueError.QueueError>
+  ): Effect.Effect<A, Rule.Failure> =>
+    Effect.flatMap(MemoryProvider.make, f).pipe(
+      Effect.provideService(MemoryClient.MemoryClient, client),
+      Effect.scoped
+    )
+  return {
+    send: (text, attributes) =>
+      using((provider) =>
+        Effect.flatMap(Message.text(text, { attributes }), (message) =>
+          provider.send(queue, [Message.stamp(message, MessageId.makeUnsafe("foreign"))])
+        )
+      ),
+    receive: using((provider) =>
+      Effect.gen(function* () {
+        const options = { max: 1, wait: Duration.zero }
+        const [message] = yield* provider.receive(QueueAddress.queue(queue), options)
+        if (message === undefined) return Option.none()
+        yield* provider.settle([message.receipt], Verdict.complete)
+        return Option.some(yield* ReceivedMessage.text(message))
+      })
+    )
+  }
+}
+
+/**
+ * What sabotages are put into: queues in memory, which keep every rule there is.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const healthy: Harness.Harness<QueueError.QueueError> = {
+  name: "memory",
+  time: Time.virtual,
+  open: (spec) =>
+    Effect.map(openMemory(spec), (client) => ({
+      layer: layerOf(client),
+      foreign: foreignOf(client, spec.queue)
+    }))
+}
+
+/**
+ * All of them. One more provider is one more line.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const providers: ReadonlyArray<Harness.Harness<QueueError.QueueError>> = [
+  memory,
+  memoryStack,
+  sqlite
+]

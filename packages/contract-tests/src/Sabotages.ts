@@ -1,0 +1,43 @@
+/**
+ * Every sabotage.
+ *
+ * @since 0.1.0
+ */
+import type * as Sabotage from "./Sabotage.ts"
+import { bytes } from "./internal/sabotages/bytes.ts"
+import { capabilities } from "./internal/sabotages/capabilities.ts"
+import { concurrency } from "./internal/sabotages/concurrency.ts"
+import { connections } from "./internal/sabotages/connections.ts"
+import { deadLetters } from "./internal/sabotages/deadLetters.ts"
+import { errors } from "./internal/sabotages/errors.ts"
+import { limits } from "./internal/sabotages/limits.ts"
+import { receiving } from "./internal/sabotages/receiving.ts"
+import { redelivery } from "./internal/sabotages/redelivery.ts"
+import { sending } from "./internal/sabotages/sending.ts"
+import { sessionLocks } from "./internal/sabotages/sessionLocks.ts"
+import { sessions } from "./internal/sabotages/sessions.ts"
+import { settlement } from "./internal/sabotages/settlement.ts"
+import { time } from "./internal/sabotages/time.ts"
+
+/**
+ * All of them, by what they break.
+ *
+ * @category sabotages
+ * @since 0.1.0
+ */
+export const all: ReadonlyArray<Sabotage.Sabotage> = [
+  ...sending,
+  ...receiving,
+  ...settlement,
+  ...redelivery,
+  ...deadLetters,
+  ...sessions,
+  ...sessionLocks,
+  ...time,
+  ...bytes,
+  ...capabilities,
+  ...limits,
+  ...errors,
+  ...connections,
+  ...concurrency
+]
