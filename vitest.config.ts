@@ -8,7 +8,8 @@ const project = (root: string) => ({
 export default defineConfig({
   ssr: {
     resolve: {
-      conditions: ["@queue-runtime/source", "module", "node", "development|production"]
+      // Without "module": what stands there is for bundlers, and Node cannot load all of it.
+      conditions: ["@queue-runtime/source", "node", "development|production"]
     }
   },
   test: {
@@ -17,10 +18,18 @@ export default defineConfig({
     // Of a test that hangs; a slow machine must not fail one that does not.
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Concurrent tests are those of the contract on a live clock: they wait most of the time.
+    maxConcurrency: 32,
     projects: [
       "packages/core",
       "packages/sessions",
+      "packages/resilience",
+      "packages/crypto",
       "packages/provider-memory",
+      "packages/provider-aws",
+      "packages/provider-azure",
+      "packages/sqs-emulator",
+      "packages/servicebus-emulator",
       "packages/contract-tests",
       "apps/conformance",
       "apps/quickstart",
