@@ -78,7 +78,13 @@ export const Capabilities = Schema.Struct({
   /** Dead-lettering with a reason, and a sub-queue to read. */
   deadLetter: Support,
   /** Looking at messages without receiving them. */
-  peek: Support
+  peek: Support,
+  /**
+   * Whether `deliveryCount` is the number of deliveries, or as near as can be told: above it where a broker
+   * counts what another process received and gave back unseen, below it where another process delivered
+   * again without asking the broker.
+   */
+  deliveryCount: Schema.Literals(["exact", "approximate"])
 })
 
 /**

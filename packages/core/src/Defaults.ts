@@ -147,6 +147,106 @@ export const retryJitter = 0.2
 export const retryAttempts = 3
 
 /**
+ * How long a retry goes on, waits and attempts together. SPEC R6.1. Not above the window in which SQS FIFO
+ * deduplicates: a send repeated later would be a second one.
+ *
+ * @category retry
+ * @since 0.1.0
+ */
+export const retryTotalMax = Duration.minutes(5)
+
+/**
+ * How long one attempt to send may take. SPEC R10.6.
+ *
+ * @category timeout
+ * @since 0.1.0
+ */
+export const timeoutSend = Duration.seconds(10)
+
+/**
+ * How long one attempt of a call may take that neither sends nor waits for messages: what a send gets.
+ *
+ * @category timeout
+ * @since 0.1.0
+ */
+export const timeoutCall = Duration.seconds(10)
+
+/**
+ * How long a receive or an accept may take beyond the wait it was told: its round trip.
+ *
+ * @category timeout
+ * @since 0.1.0
+ */
+export const timeoutReceiveMargin = Duration.seconds(10)
+
+/**
+ * Transient failures in a row that open a circuit breaker. SPEC R6.2.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerFailuresMax = 5
+
+/**
+ * How long an open breaker refuses calls before it lets a probe through. SPEC R6.2.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerOpenDuration = Duration.seconds(30)
+
+/**
+ * Probes that must succeed before a breaker closes. SPEC R6.2.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerSuccesses = 3
+
+/**
+ * Probes of one kind (calls, or waits for messages) at once: what is just getting up is not run over.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerProbesMax = 1
+
+/**
+ * When to come back after being refused because the probes are under way: long for a probe, short for
+ * whoever has to wait for it.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerProbePause = Duration.seconds(2)
+
+/**
+ * Queues that have a breaker of their own in one layer; beyond it closed ones make room, and if none is
+ * closed the newcomers share one.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerQueuesMax = 1_000
+
+/**
+ * Changes of state that a slow observer of breakers may be behind before it misses the oldest.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerChangesMax = 256
+
+/**
+ * Messages whose deliveries into an open circuit a worker remembers not to count; beyond it the oldest
+ * are forgotten.
+ *
+ * @category breaker
+ * @since 0.1.0
+ */
+export const breakerExcusedMax = 10_000
+
+/**
  * A receive that came back empty in less than this did not wait: a broker that ends polls early must
  * not make a worker spin.
  *
@@ -203,6 +303,42 @@ export const sessionsParkedMax = 100
  * @since 0.1.0
  */
 export const sessionsTrackedMax = 10_000
+
+/**
+ * Calls of one method on one queue that batching keeps under way: ten of ten entries carry 100 callers at
+ * once, and use a fifth of the sockets of one SQS client.
+ *
+ * @category batching
+ * @since 0.1.0
+ */
+export const batchCallsMax = 10
+
+/**
+ * How long what does not fill a call waits while another one is under way: less than a round trip to a
+ * cloud, and enough to make two half-empty calls one.
+ *
+ * @category batching
+ * @since 0.1.0
+ */
+export const batchLinger = Duration.millis(5)
+
+/**
+ * Calls of one method on one queue that batching holds until they go out; who comes later waits in line
+ * outside. At 5,000 a second that is 200 ms, what R13 allows a send to take.
+ *
+ * @category batching
+ * @since 0.1.0
+ */
+export const batchWaitingMax = 1_000
+
+/**
+ * How long batching that is closed lets its last calls take. By then a worker has drained, and its drain
+ * has used up most of the time between SIGTERM and SIGKILL.
+ *
+ * @category batching
+ * @since 0.1.0
+ */
+export const batchCloseWait = Duration.seconds(2)
 
 /**
  * Messages the memory provider holds, all queues and their dead letters together.
@@ -309,3 +445,729 @@ export const memorySettleCountMax = 1_000
  * @since 0.1.0
  */
 export const memoryReceiveWaitMax = Duration.hours(1)
+
+/**
+ * Time to connect to SQS. SPEC R10.6.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsConnectTimeout = Duration.seconds(30)
+
+/**
+ * Time of one call to SQS, connecting included; a long poll has its wait on top. SPEC R10.6.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsRequestTimeout = Duration.seconds(10)
+
+/**
+ * Sockets of one SQS client: the SDK's own number, enough for ten queues with five pollers each.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsSocketsMax = 50
+
+/**
+ * How long SQS locks a delivery for us. SPEC R10.6.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsVisibilityTimeout = Duration.minutes(5)
+
+/**
+ * Longest lock of a delivery on SQS, from its receive on, renewals included: the service's limit.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsVisibilityTimeoutMax = Duration.hours(12)
+
+/**
+ * Largest message of SQS, in bytes: body and attributes, their names and types included.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsMessageSizeMax = 1_048_576
+
+/**
+ * Bytes of one send call of SQS: the service's limit.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsSendSizeMax = 1_048_576
+
+/**
+ * Entries of one call of SQS, whether it sends, receives or settles: the service's limit.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsBatchCountMax = 10
+
+/**
+ * Attributes of one SQS message: the service's limit. What does not fit is packed into one.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsAttributesMax = 10
+
+/**
+ * Longest wait of one receive call of SQS: the service's limit.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsReceiveWaitMax = Duration.seconds(20)
+
+/**
+ * Longest delay of a message on a standard queue: the service's limit.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsDelayMax = Duration.minutes(15)
+
+/**
+ * How long a FIFO queue remembers an id: the service's window.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsDeduplicationWindow = Duration.minutes(5)
+
+/**
+ * Receive calls under way on one queue: each brings ten messages a round trip at most.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsPollersMax = 5
+
+/**
+ * Message groups of one queue that this process holds: at ten messages a group a small part of the
+ * 120,000 that may be in flight, and enough to find one group behind others (SQS.md §3).
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsGroupsMax = 64
+
+/**
+ * A redrive policy's maxReceiveCount is to exceed this many times our own maximum of deliveries: messages
+ * behind a failing one are received, and counted, without a handler having seen them (SQS.md §1).
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsRedriveFactor = 10
+
+/**
+ * Messages in flight on one queue, about: what the service calls OverLimit.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsInFlightMax = 120_000
+
+/**
+ * Queues whose URL one client remembers, dead-letter queues included.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsQueuesMax = 1_000
+
+/**
+ * When to purge again after SQS said that a purge is in progress: the service allows one a minute.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsPurgeInterval = Duration.seconds(60)
+
+/**
+ * How long a scan for one session locks what it meets on its way: enough to keep it until the wait ends,
+ * extended while it does, and soon over if this process dies.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsScanVisibility = Duration.seconds(10)
+
+/**
+ * How long a message group that was received along with others is kept when nobody waits for one.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsBufferIdle = Duration.millis(200)
+
+/**
+ * How long sessions of this process that are waited for by name are not polled for, after message groups
+ * that nobody here took were given back: time for another process to take them.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsBufferRest = Duration.seconds(1)
+
+/**
+ * How often buffered message groups are looked after: given back, or their locks extended.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsBufferTick = Duration.millis(50)
+
+/**
+ * A message group that was buffered for longer than this is locked anew when it is accepted.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsBufferFresh = Duration.millis(50)
+
+/**
+ * Messages of a queue whose unseen receives are remembered, so that they are not shown as deliveries.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsCountsMax = 10_000
+
+/**
+ * How long a receive that got no answer may be asked for again: the service's window.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsAttemptWindow = Duration.minutes(5)
+
+/**
+ * What closing may take: giving back what is held, and what polls under way brought.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsCloseWait = Duration.seconds(5)
+
+/**
+ * How long a message group rests whose message could not be put among the dead letters.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsDeadLetterPause = Duration.seconds(10)
+
+/**
+ * Receipts kept before those whose locks ran out are looked for.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsReceiptsSweep = 1_024
+
+/**
+ * How long a connection to Service Bus, its token and a link on it may take together. SPEC R10.6.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusConnectTimeout = Duration.seconds(30)
+
+/**
+ * How long one call to Service Bus on an open link may take. SPEC R10.6.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusRequestTimeout = Duration.seconds(10)
+
+/**
+ * Connections of one provider: one carries tens of thousands of messages a second.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusConnections = 1
+
+/**
+ * Connections of one provider at most: each has its own socket and token.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusConnectionsMax = 16
+
+/**
+ * Lock of one delivery, and of an accepted session, where the configuration does not say: the default
+ * of a Service Bus queue.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusLockDuration = Duration.minutes(1)
+
+/**
+ * Shortest lock a Service Bus queue can have.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusLockDurationMin = Duration.seconds(5)
+
+/**
+ * Longest lock a Service Bus queue can have.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusLockDurationMax = Duration.minutes(5)
+
+/**
+ * Largest message of the Basic and Standard tiers, in bytes, and of one batch there.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusMessageSize = 262_144
+
+/**
+ * Largest message of a Premium queue that was not set to more, in bytes.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusPremiumMessageSize = 1_048_576
+
+/**
+ * Largest message that Premium can be set to, in bytes: 100 MB over AMQP.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusMessageSizeMax = 104_857_600
+
+/**
+ * Bytes of one batch on the wire at most, whatever the link allows: Premium takes messages of 100 MB
+ * and says so for batches too, but refuses a batch over 1 MB.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusBatchSizeMax = 1_048_576
+
+/**
+ * Messages of one send call. They go out in as few batches as the link's size allows: of messages of
+ * 1 KB the 256 KB of a batch hold about as many.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusSendCountMax = 200
+
+/**
+ * Messages of one receive call. A tenth of it would do for a worker; a bound is needed because a link
+ * holds 2,048 deliveries at most.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusReceiveCountMax = 200
+
+/**
+ * Receipts of one settlement or renewal call.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusSettleCountMax = 200
+
+/**
+ * Messages of one peek, the limit of the service; more are asked for in several.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusPeekCountMax = 250
+
+/**
+ * Longest wait of one receive or accept call.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusReceiveWaitMax = Duration.seconds(30)
+
+/**
+ * Longest delay of an abandon. Service Bus has none, so the message is kept locked and renewed by this
+ * process for as long; what ends the process ends the delay.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusAbandonDelayMax = Duration.hours(1)
+
+/**
+ * Messages kept locked for the delay of their abandon, all queues together: each is renewed.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusHoldsMax = 10_000
+
+/**
+ * Sends under way on one queue. The service grants a link about 1,000 credits, the SDK holds 2,048
+ * unsettled transfers and sleeps a second when there is no room.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusSendsMax = 256
+
+/**
+ * Deliveries between the oldest unsettled one of a link and its newest. The AMQP library below stops a
+ * link at 2,048; before that another link is opened and this one runs out.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusLinkSpreadMax = 1_800
+
+/**
+ * Links of one queue that are running out. One more closes the oldest of them, and what is unsettled on
+ * it is settled by its lock token, which is slower.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusRetiredLinksMax = 16
+
+/**
+ * Queues, and dead-letter sub-queues, with open links. One more closes the links that were used least
+ * recently.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusQueuesMax = 256
+
+/**
+ * Deliveries that were not settled and are remembered, all queues together. Beyond it those whose lock
+ * ran out are forgotten, oldest first.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusDeliveriesMax = 50_000
+
+/**
+ * Times of first deliveries remembered, since Service Bus tells none.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusFirstDeliveriesMax = 50_000
+
+/**
+ * Lock renewals under way on one connection: each is a request of its own.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusRenewalsMax = 64
+
+/**
+ * How long a message that comes when nobody waits any more is kept for the next receiver of this process
+ * before it is given back: giving it back counts a delivery.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusSpareHold = Duration.millis(250)
+
+/**
+ * How long one request for the next session stays with the service. The SDK cannot take it back, so
+ * this is how long an interrupted accept may still be granted a session, which is released at once.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusAcceptSlice = Duration.seconds(5)
+
+/**
+ * The shortest request for the next session: what a wait of zero takes.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusAcceptSliceMin = Duration.millis(250)
+
+/**
+ * How long one receive of a session stays with the service before it is made again.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusSessionSlice = Duration.seconds(5)
+
+/**
+ * How long a receiver waits in vain before the watchdog looks whether there is a backlog.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusWatchdogInterval = Duration.minutes(1)
+
+/**
+ * Time between two rebuilds of a silent link: a backlog may be locked by others.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusRebuildInterval = Duration.minutes(5)
+
+/**
+ * How long closing a provider may take: giving back what it holds, then its links and connections.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusCloseWait = Duration.seconds(5)
+
+/**
+ * How long a throttled call waits where the service does not say: its own advice (50009).
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusThrottledWait = Duration.seconds(2)
+
+/**
+ * Bytes of application properties on the wire; the service takes 64 KB of headers in all. What is over
+ * travels behind the body.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusPropertiesSizeMax = 49_152
+
+/**
+ * Bytes of one application property on the wire, the limit of the service being 32 KB.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusPropertySizeMax = 30_720
+
+/**
+ * How long after its sealing the broker may take a sealed message before it counts as replayed. SPEC R8.5.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoFreshness = Duration.minutes(5)
+
+/**
+ * How long a nonce is remembered. SPEC R8.5.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoNonceWindow = Duration.minutes(10)
+
+/**
+ * Nonces that the store in memory remembers; the oldest go first. About 150 bytes each.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoNoncesMax = 100_000
+
+/**
+ * How long a message whose key is not known is left alone before it is tried again: keys travel too.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoKeyMissingDelay = Duration.seconds(30)
+
+/**
+ * One warning of plaintext a queue in this time; the metric counts them all.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoWarningPause = Duration.minutes(1)
+
+/**
+ * Bytes of a key's id: it stands in every sealed body.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoKeyIdSizeMax = 64
+
+/**
+ * How long a key that came from a service is used before it is asked for again.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoKeyRefresh = Duration.minutes(5)
+
+/**
+ * How long a key that a service does not know, or a key service that is down, is not asked again: a
+ * flood of bodies with invented keys must not become a flood of calls.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoKeyPause = Duration.seconds(10)
+
+/**
+ * How long one call to a service that holds keys may take, the retries of its SDK included.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoKeyTimeout = Duration.seconds(10)
+
+/**
+ * How long one data key of a key management service seals: at 1,000 messages a second a thousandth of
+ * what one key may seal.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoDataKeyLifetime = Duration.hours(1)
+
+/**
+ * Bytes of a wrapped data key: those of AWS KMS have 184.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoWrappedSizeMax = 512
+
+/**
+ * Keys of a service that are held at once.
+ *
+ * @category crypto
+ * @since 0.1.0
+ */
+export const cryptoKeysMax = 1_000
+
+/**
+ * How long the service may take to send what is there before a receive counts as empty and waits. What
+ * comes first in a batch waits as long for the rest.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusGatherWait = Duration.millis(20)
+
+/**
+ * Characters of a `tracestate` that is passed on: what the recommendation asks for at least.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const traceStateLengthMax = 512
+
+/**
+ * Links of one span: the limit of OpenTelemetry's own SDKs.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const telemetryLinksMax = 128
+
+/**
+ * Queues with series of their own in the metrics; a registry forgets none. Those beyond share one.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const telemetryQueuesMax = 1_000
+
+/**
+ * Kinds of errors with series of their own in the metrics: an application may name as many as it likes.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const telemetryErrorTypesMax = 100
+
+/**
+ * How often what a gauge shows is read again.
+ *
+ * @category telemetry
+ * @since 0.1.0
+ */
+export const telemetryGaugeInterval = Duration.seconds(15)
+
+/**
+ * How long a probe of a queue may take: below what orchestrators wait for an answer, with room for more
+ * than one queue.
+ *
+ * @category health
+ * @since 0.1.0
+ */
+export const healthTimeout = Duration.seconds(2)
+
+/**
+ * How long the answer of a probe holds, whoever asks: orchestrators ask every ten seconds or so.
+ *
+ * @category health
+ * @since 0.1.0
+ */
+export const healthFreshFor = Duration.seconds(5)
+
+/**
+ * How long the last call on a queue tells how it is: a long poll of any service ends within it.
+ *
+ * @category health
+ * @since 0.1.0
+ */
+export const healthObservedFor = Duration.minutes(1)
+
+/**
+ * How long a claim of a message's record outlives its worker. Long against what the clocks of processes
+ * differ by, short against the wait of a redelivery after a crash.
+ *
+ * @category idempotency
+ * @since 0.1.0
+ */
+export const idempotencyLease = Duration.seconds(30)
+
+/**
+ * How long it is remembered that a message was handled: the longest that SQS keeps one.
+ *
+ * @category idempotency
+ * @since 0.1.0
+ */
+export const idempotencyTimeToLive = Duration.days(14)
+
+/**
+ * How often a delivery that waits for another one of the same message looks again, at least.
+ *
+ * @category idempotency
+ * @since 0.1.0
+ */
+export const idempotencyPause = Duration.seconds(1)
+
+/**
+ * Keys that the store in memory holds; of those that are done the oldest go first. About 200 bytes each.
+ *
+ * @category idempotency
+ * @since 0.1.0
+ */
+export const idempotencyKeysMax = 100_000

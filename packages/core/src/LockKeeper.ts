@@ -24,6 +24,8 @@ export interface Lock {
   readonly renew: Effect.Effect<DateTime.Utc, QueueError.QueueError>
   /** No renewal after this long: the lock then runs out. */
   readonly renewalMax: Duration.Duration
+  /** Since when it is kept, in milliseconds, where that is not from now on. */
+  readonly since?: number
 }
 
 /** Milliseconds between two tries near the end of a lock, so that they do not become a busy loop. */
@@ -33,6 +35,12 @@ const margin = Duration.toMillis(Defaults.lockMargin)
 
 /** Of a short lock this part: it must not count as lost before it was used. */
 const marginPart = 0.1
+
+/** When a lock counts as over, with what is left of it at a time. */
+const endOf = (lockedUntil: DateTime.Utc, from: number): number => {
+  const left = DateTime.toEpochMillis(lockedUntil) - from
+  return from + left - Math.min(margin, left * marginPart)
+}
 
 const lost = QueueError.make(new QueueError.ReceiptExpired())
 
@@ -46,7 +54,8 @@ const lost = QueueError.make(new QueueError.ReceiptExpired())
  * @since 0.1.0
  */
 export const keep = (lock: Lock): Effect.Effect<QueueError.QueueError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (start) => {
+  Effect.flatMap(Clock.currentTimeMillis, (started) => {
+    const { since: start = started } = lock
     const end = start + Duration.toMillis(lock.renewalMax)
 
     const waitUntil = (time: number): Effect.Effect<Outcome.Outcome<never>> =>
@@ -54,26 +63,35 @@ export const keep = (lock: Lock): Effect.Effect<QueueError.QueueError> =>
         Effect.as(Effect.sleep(Math.max(0, time - now)), Result.fail(lost))
       )
 
-    const hold = (lockedUntil: DateTime.Utc): Effect.Effect<QueueError.QueueError> =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const left = DateTime.toEpochMillis(lockedUntil) - now
-        return renewBefore(now + left - Math.min(margin, left * marginPart))
-      })
+    const hold = (lockedUntil: DateTime.Utc, from: number): Effect.Effect<QueueError.QueueError> =>
+      renewBefore(endOf(lockedUntil, from), from)
 
-    const renewBefore = (until: number): Effect.Effect<QueueError.QueueError> =>
+    const renewBefore = (until: number, from: number): Effect.Effect<QueueError.QueueError> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const pause = Math.max(pauseMin, (until - now) * Defaults.lockRenewalPart)
-        const isOver = now + pause >= Math.min(until, end)
-        const renewal = Effect.result(Effect.delay(lock.renew, pause))
+        const pause = Math.max(pauseMin, (until - from) * Defaults.lockRenewalPart)
+        const isOver = from + pause >= Math.min(until, end)
+        const renewal = Effect.result(Effect.delay(lock.renew, Math.max(0, pause - (now - from))))
         const next: Effect.Effect<Outcome.Outcome<DateTime.Utc>> = isOver
           ? waitUntil(until)
           : Effect.raceFirst(renewal, waitUntil(until))
-        return Effect.flatMap(next, (outcome) => {
-          if (Result.isSuccess(outcome)) return hold(outcome.success)
-          const error = outcome.failure
-          return QueueError.isTransient(error) ? renewBefore(until) : Effect.succeed(error)
-        })
+        return Effect.flatMap(next, (outcome) =>
+          Effect.flatMap(Clock.currentTimeMillis, (at) => {
+            if (Result.isSuccess(outcome)) return hold(outcome.success, at)
+            const error = outcome.failure
+            return QueueError.isTransient(error) ? renewBefore(until, at) : Effect.succeed(error)
+          })
+        )
       })
 
-    return hold(lock.lockedUntil)
+    return hold(lock.lockedUntil, start)
   })
+
+/**
+ * Until when there is nothing to do for a lock that is kept since then, in milliseconds: whoever keeps
+ * many starts to {@link keep} one of them there, and most are done with by then.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const idleUntil = (lockedUntil: DateTime.Utc, since: number): number =>
+  since + Math.max(0, endOf(lockedUntil, since) - since) * Defaults.lockRenewalPart

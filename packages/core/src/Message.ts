@@ -118,7 +118,9 @@ export const stamp = (
   sessionId?: SessionId.SessionId
 ): Stamped => {
   const session = sessionId === undefined ? {} : { sessionId }
-  return Object.assign(new Message({ ...message, ...session, messageId }), { messageId })
+  // What was a message is one under valid ids.
+  const options = { disableChecks: message instanceof Message }
+  return Object.assign(new Message({ ...message, ...session, messageId }, options), { messageId })
 }
 
 /**

@@ -10,10 +10,16 @@
  * | fails for good (`HandlerFailure.isPermanent`) | is dead-lettered with the error's tag and message |
  * | throws (a defect) | is abandoned, with backoff |
  * | has failed for the last time that `deliveriesMax` allows | is dead-lettered with what it failed with |
+ * | fails with `CircuitOpen` | is abandoned until the circuit may close; the delivery does not count |
  * | outlasts its time limit | is abandoned, with backoff; the handler is interrupted |
  * | is not called: the message was delivered too often | is dead-lettered |
  * | loses its lock | is left alone: somebody else has it; the handler is interrupted |
  * | is still running when the worker has to end | is abandoned, at once; the handler is interrupted |
+ *
+ * A delivery that found a circuit breaker open says nothing of its message: what the handler depends on
+ * is down. Such deliveries are remembered by this worker, for a bounded number of messages
+ * (`Defaults.breakerExcusedMax`), and taken off the count that `deliveriesMax` judges. The broker's own
+ * count goes on, so that its maximum has to leave room for a long outage.
  *
  * @since 0.1.0
  */
@@ -28,8 +34,9 @@ import * as Backoff from "./Backoff.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
-import { defined } from "./internal/defined.ts"
+import { ExcusedDeliveries } from "./internal/excusedDeliveries.ts"
 import { scrub } from "./internal/scrub.ts"
+import * as processing from "./internal/telemetry/processing.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
@@ -53,7 +60,12 @@ export type MessageHandler<E = never, R = never> = (
  */
 export type Disposition =
   | { readonly _tag: "Completed" }
-  | ({ readonly _tag: "Abandoned"; readonly delay: Duration.Duration } & HandlerFailure.Description)
+  | ({
+      readonly _tag: "Abandoned"
+      readonly delay: Duration.Duration
+      /** The delivery does not count: it found a circuit breaker open. */
+      readonly isExcused?: true
+    } & HandlerFailure.Description)
   | ({ readonly _tag: "DeadLettered" } & HandlerFailure.Description)
   /** Given back because the worker ends. */
   | { readonly _tag: "Released" }
@@ -84,7 +96,8 @@ export interface Options<E = never> {
   readonly handlerTimeout?: Duration.Input
   /**
    * A message that fails as often as this is dead-lettered, and one delivered more often is so without
-   * calling the handler; one that is a dead letter already is handled whatever its count. Default: 5.
+   * calling the handler; one that is a dead letter already is handled whatever its count. Deliveries
+   * that found a circuit breaker open do not count. Default: 5.
    */
   readonly deliveriesMax?: number
   /** How long to wait before a redelivery. An error's own `retryAfter` wins. Default: exponential. */
@@ -118,10 +131,16 @@ type Ending<E> =
   | { readonly _tag: "TimedOut" }
   | { readonly _tag: "GraceOver" }
 
+const completed: Disposition = { _tag: "Completed" }
+
 const poisonReason = "MaxDeliveryCountExceeded"
 
 const retryAfterOf = (error: unknown): Duration.Duration | undefined =>
   error instanceof QueueError.QueueError ? error.retryAfter : undefined
+
+/** The call was not made, or its failure is not the message's: what it depends on is down. */
+const isCircuitOpen = (error: unknown): boolean =>
+  error instanceof QueueError.QueueError && error.reason._tag === "CircuitOpen"
 
 /** The judgement over how a handler ended. */
 const judge = Effect.fnUntraced(function* <E>(
@@ -130,18 +149,20 @@ const judge = Effect.fnUntraced(function* <E>(
   isPermanent: (error: E) => boolean,
   backoff: Backoff.Backoff
 ) {
-  if (Exit.isSuccess(exit)) return { _tag: "Completed" } satisfies Disposition
+  if (Exit.isSuccess(exit)) return completed
   const { cause } = exit
   const error = Cause.hasDies(cause) ? Option.none() : Cause.findErrorOption(cause)
   const description = HandlerFailure.describe(
     Option.isSome(error) ? error.value : Cause.squash(cause)
   )
-  if (Option.isSome(error) && isPermanent(error.value)) {
+  const isExcused = Option.isSome(error) && isCircuitOpen(error.value)
+  if (Option.isSome(error) && !isExcused && isPermanent(error.value)) {
     return { _tag: "DeadLettered", ...description } satisfies Disposition
   }
   const asked = Option.isSome(error) ? retryAfterOf(error.value) : undefined
   const delay = asked ?? (yield* backoff(failures))
-  return { _tag: "Abandoned", delay, ...description } satisfies Disposition
+  const abandoned = { _tag: "Abandoned", delay, ...description } satisfies Disposition
+  return isExcused ? ({ ...abandoned, isExcused } satisfies Disposition) : abandoned
 })
 
 const verdictOf = (disposition: Disposition): Verdict.Verdict | undefined => {
@@ -169,14 +190,19 @@ const stop = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Option.Option<Exit.
 const isLocked = ({ lockedUntil }: Delivery): Effect.Effect<boolean> =>
   Effect.zipWith(DateTime.now, lockedUntil, DateTime.isLessThan)
 
+const settlePause = Backoff.exponential()
+
 const timedOut = (after: Duration.Duration): QueueError.QueueError =>
   QueueError.make(new QueueError.Timeout({ after }), { operation: "handle" })
 
 /** What every log line of a delivery says, the handler's own included. */
-const annotationsOf = (message: ReceivedMessage.ReceivedMessage) => {
+const annotationsOf = (message: ReceivedMessage.ReceivedMessage): Record<string, unknown> => {
   const { correlationId, deliveryCount, messageId, sessionId } = message
   const queue = QueueAddress.format(message.receipt.address)
-  return defined({ queue, messageId, sessionId, correlationId, deliveryCount })
+  const annotations: Record<string, unknown> = { queue, messageId, deliveryCount }
+  if (sessionId !== undefined) annotations["sessionId"] = sessionId
+  if (correlationId !== undefined) annotations["correlationId"] = correlationId
+  return annotations
 }
 
 /** A defect is a bug: its stack says where. */
@@ -232,15 +258,33 @@ export const make = Effect.fnUntraced(function* <E, R>(
   const backoff = options.backoff ?? Backoff.exponential()
   const isPermanent = options.isPermanent ?? HandlerFailure.isPermanent
   const { onHandled } = options
+  const excused = new ExcusedDeliveries(Defaults.breakerExcusedMax)
+  const watched = yield* processing.make
 
-  const run = Effect.fnUntraced(function* (delivery: Delivery) {
-    const { graceOver, lockLost, message } = delivery
-    const fiber = yield* Effect.forkDetach(
-      Effect.suspend((): Effect.Effect<unknown, E, R> => {
-        const effect = handler(message)
-        return Effect.isEffect(effect) ? effect : Effect.die(noEffect)
-      })
+  /** Most handlers that wait for nothing are done at once. */
+  const run = (delivery: Delivery, counted: number): Effect.Effect<Disposition, never, R> =>
+    Effect.flatMap(
+      Effect.forkDetach(
+        Effect.suspend((): Effect.Effect<unknown, E, R> => {
+          const effect = handler(delivery.message)
+          return Effect.isEffect(effect) ? effect : Effect.die(noEffect)
+        }),
+        { startImmediately: true }
+      ),
+      (fiber) => {
+        const done = fiber.pollUnsafe()
+        return done !== undefined && Exit.isSuccess(done)
+          ? Effect.succeed(completed)
+          : ended(delivery, counted, fiber)
+      }
     )
+
+  const ended = Effect.fnUntraced(function* (
+    delivery: Delivery,
+    counted: number,
+    fiber: Fiber.Fiber<unknown, E>
+  ) {
+    const { graceOver, lockLost } = delivery
     const ending: Ending<E> = yield* Effect.raceAllFirst<Effect.Effect<Ending<E>>>([
       Effect.map(Fiber.await(fiber), (exit) => ({ _tag: "Ended", exit })),
       Effect.map(lockLost, (error) => ({ _tag: "LockLost", error })),
@@ -249,7 +293,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
     ]).pipe(Effect.onInterrupt(() => stop(fiber)))
     if (ending._tag === "Ended") {
       yield* logDefect(ending.exit)
-      return yield* judge(ending.exit, message.deliveryCount, isPermanent, backoff)
+      return yield* judge(ending.exit, counted, isPermanent, backoff)
     }
     const stopped = yield* stop(fiber)
     if (Option.isNone(stopped)) {
@@ -258,10 +302,10 @@ export const make = Effect.fnUntraced(function* <E, R>(
     if (ending._tag === "LockLost") return ending satisfies Disposition
     // It may have ended just before the interruption, and then that counts.
     if (Option.isSome(stopped) && Exit.isSuccess(stopped.value)) {
-      return { _tag: "Completed" } satisfies Disposition
+      return completed
     }
     if (ending._tag === "GraceOver") return { _tag: "Released" } satisfies Disposition
-    const delay = yield* backoff(message.deliveryCount)
+    const delay = yield* backoff(counted)
     const description = HandlerFailure.describe(timedOut(timeout))
     return { _tag: "Abandoned", delay, ...description } satisfies Disposition
   })
@@ -274,7 +318,6 @@ export const make = Effect.fnUntraced(function* <E, R>(
     delivery: Delivery,
     verdict: Verdict.Verdict
   ): Effect.Effect<QueueError.QueueError | undefined> => {
-    const pause = Backoff.exponential()
     const attempt = (tries: number): Effect.Effect<QueueError.QueueError | undefined> =>
       Effect.matchEffect(delivery.settle(verdict), {
         onSuccess: () => Effect.undefined,
@@ -282,8 +325,9 @@ export const make = Effect.fnUntraced(function* <E, R>(
           // Repeated after a lost reply and found used: it took effect.
           if (error.reason._tag === "SettlementUnknown") return Effect.undefined
           if (tries > 1 && error.reason._tag === "ReceiptExpired") return Effect.undefined
-          return QueueError.isTransient(error) && tries < Defaults.settleAttempts
-            ? Effect.flatMap(pause(tries), (delay) =>
+          // A retry below that gave up is not multiplied by this one.
+          return error.retry === "Transient" && tries < Defaults.settleAttempts
+            ? Effect.flatMap(settlePause(tries), (delay) =>
                 Effect.delay(
                   Effect.flatMap(isLocked(delivery), (holds) =>
                     holds ? attempt(tries + 1) : Effect.succeed(error)
@@ -298,11 +342,19 @@ export const make = Effect.fnUntraced(function* <E, R>(
   }
 
   /** What cannot be dead-lettered stays in its queue. */
-  const conclude = Effect.fnUntraced(function* (delivery: Delivery, disposition: Disposition) {
+  const conclude = (delivery: Delivery, disposition: Disposition): Effect.Effect<Disposition> => {
     const verdict = verdictOf(disposition)
-    if (verdict === undefined) return disposition
-    const error = yield* settle(delivery, verdict)
-    if (error === undefined) return disposition
+    if (verdict === undefined) return Effect.succeed(disposition)
+    return Effect.flatMap(settle(delivery, verdict), (error) =>
+      error === undefined ? Effect.succeed(disposition) : unsettled(delivery, disposition, error)
+    )
+  }
+
+  const unsettled = Effect.fnUntraced(function* (
+    delivery: Delivery,
+    disposition: Disposition,
+    error: QueueError.QueueError
+  ) {
     if (disposition._tag === "DeadLettered" && error.reason._tag !== "ReceiptExpired") {
       yield* Effect.logError(`dead-lettering failed, the message stays: ${error.message}`)
       const { deliveryCount } = delivery.message
@@ -317,24 +369,29 @@ export const make = Effect.fnUntraced(function* <E, R>(
     return { _tag: "Unsettled", error } satisfies Disposition
   })
 
-  const poisoned = (message: ReceivedMessage.ReceivedMessage): Disposition => ({
+  const poisoned = (counted: number): Disposition => ({
     _tag: "DeadLettered",
     reason: poisonReason,
-    description: `delivered ${message.deliveryCount} times; the maximum is ${deliveriesMax}`
+    description: `delivered ${counted} times; the maximum is ${deliveriesMax}`
   })
 
   /** A dead letter keeps its count, and is there to be handled: by a replay, an operator's tool. */
-  const isOver = (message: ReceivedMessage.ReceivedMessage, deliveries: number): boolean =>
-    message.deliveryCount >= deliveries && message.receipt.address._tag === "Queue"
+  const isOver = (
+    { receipt }: ReceivedMessage.ReceivedMessage,
+    counted: number,
+    deliveries: number
+  ): boolean => counted >= deliveries && receipt.address._tag === "Queue"
 
   /** The last failure is put aside here and now, where what it failed with is still known. */
   const last = (
     message: ReceivedMessage.ReceivedMessage,
+    counted: number,
     disposition: Disposition
   ): Disposition => {
-    if (disposition._tag !== "Abandoned" || !isOver(message, deliveriesMax)) return disposition
+    if (disposition._tag !== "Abandoned" || disposition.isExcused === true) return disposition
+    if (!isOver(message, counted, deliveriesMax)) return disposition
     const { description, reason } = disposition
-    const count = `failed ${message.deliveryCount} times, the maximum; last with`
+    const count = `failed ${counted} times, the maximum; last with`
     return {
       _tag: "DeadLettered",
       reason: poisonReason,
@@ -343,8 +400,8 @@ export const make = Effect.fnUntraced(function* <E, R>(
   }
 
   /** `isPermanent` or `backoff` threw: another delivery, by the default backoff. */
-  const misjudged = (message: ReceivedMessage.ReceivedMessage, defect: unknown) =>
-    Effect.map(Backoff.exponential()(message.deliveryCount), (delay): Disposition => ({
+  const misjudged = (counted: number, defect: unknown) =>
+    Effect.map(Backoff.exponential()(counted), (delay): Disposition => ({
       _tag: "Abandoned",
       delay,
       ...HandlerFailure.describe(defect)
@@ -352,10 +409,16 @@ export const make = Effect.fnUntraced(function* <E, R>(
 
   const handle = Effect.fnUntraced(function* (delivery: Delivery) {
     const { message } = delivery
-    const judged = isOver(message, deliveriesMax + 1)
-      ? poisoned(message)
-      : yield* Effect.catchDefect(run(delivery), (defect) => misjudged(message, defect))
-    const disposition = yield* conclude(delivery, last(message, judged))
+    const { messageId } = message
+    const counted = excused.counted(messageId, message.deliveryCount)
+    const judged: Disposition = isOver(message, counted, deliveriesMax + 1)
+      ? poisoned(counted)
+      : yield* Effect.catchDefect(run(delivery, counted), (defect) => misjudged(counted, defect))
+    if (judged._tag === "Abandoned" && judged.isExcused === true) excused.excuse(messageId)
+    const disposition = yield* conclude(delivery, last(message, counted, judged))
+    if (disposition._tag === "Completed" || disposition._tag === "DeadLettered") {
+      excused.forget(messageId)
+    }
     const handled: Handled = { message, disposition }
     yield* log(handled)
     if (onHandled !== undefined) {
@@ -368,5 +431,8 @@ export const make = Effect.fnUntraced(function* <E, R>(
   })
 
   return (delivery: Delivery): Effect.Effect<Disposition, never, R> =>
-    Effect.annotateLogs(handle(delivery), annotationsOf(delivery.message))
+    Effect.annotateLogs(
+      watched(delivery.message, handle(delivery)),
+      annotationsOf(delivery.message)
+    )
 })

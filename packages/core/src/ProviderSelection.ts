@@ -13,13 +13,14 @@ import * as QueueError from "./QueueError.ts"
 import type * as QueueProvider from "./QueueProvider.ts"
 
 /**
- * Loads a provider's layer; usually an `import()`.
+ * Loads a provider's layer; usually an `import()`. What the layer has besides the provider is not handed
+ * on: another provider would not have it.
  *
  * @category models
  * @since 0.1.0
  */
-export type Load<Out, R> = () => Promise<
-  Layer.Layer<Out | QueueProvider.QueueProvider, QueueError.QueueError, R>
+export type Load<R> = () => Promise<
+  Layer.Layer<QueueProvider.QueueProvider, QueueError.QueueError, R>
 >
 
 /**
@@ -126,10 +127,10 @@ const loadFailed = (name: string, error: unknown): QueueError.QueueError => {
  * @category layers
  * @since 0.1.0
  */
-export const layer = <Out = never, R = never>(
-  providers: { readonly [name: string]: Load<Out, R> },
+export const layer = <R = never>(
+  providers: { readonly [name: string]: Load<R> },
   options: { readonly orElse?: string } = {}
-): Layer.Layer<Out | QueueProvider.QueueProvider, QueueError.QueueError, R> => {
+): Layer.Layer<QueueProvider.QueueProvider, QueueError.QueueError, R> => {
   const loaders = new Map(
     Object.entries(providers).map(([name, load]) => [canonicalName(name), load])
   )

@@ -156,14 +156,18 @@ export interface Service extends Settlement {
     message: Message.Message
   ) => Effect.Effect<QueueProvider.Sent, QueueError.QueueError>
   /**
-   * Sends many, in order, and fails unless all were taken: `BatchPartiallyFailed` says which were not.
-   * Other failures mean that nothing was sent.
+   * Sends many, as `sendOutcomes` does, and fails unless all were taken: `BatchPartiallyFailed` says
+   * which were not. Other failures mean that nothing was sent.
    */
   readonly sendBatch: (
     queue: QueueName.QueueName,
     messages: ReadonlyArray<Message.Message>
   ) => Effect.Effect<ReadonlyArray<QueueProvider.Sent>, QueueError.QueueError>
-  /** Sends many, in order: one outcome a message. Fails only when nothing was sent. */
+  /**
+   * Sends many, one outcome a message; fails only when nothing was sent. In order on an ordered queue and
+   * where a message has a session. On another, what is more than one call takes goes out in several side
+   * by side (`Defaults.batchCallsMax`), begun in order.
+   */
   readonly sendOutcomes: (
     queue: QueueName.QueueName,
     messages: ReadonlyArray<Message.Message>
@@ -289,13 +293,17 @@ const settlement = (
       )
     }
 
-  const settle: Settlement["settle"] = Effect.fnUntraced(function* (messages, verdict) {
-    if (verdict._tag === "Abandon") {
-      const delay = yield* Effect.result(Check.duration("delay", verdict.delay))
-      if (Result.isFailure(delay)) return messages.map(() => Result.fail(delay.failure))
-    }
-    return yield* settling.inBatches(messages, countMax, settleBatch(verdict))
-  })
+  const settleChecked: Settlement["settle"] = (messages, verdict) =>
+    settling.inBatches(messages, countMax, settleBatch(verdict))
+
+  const settle: Settlement["settle"] = (messages, verdict) =>
+    verdict._tag === "Abandon"
+      ? Effect.flatMap(Effect.result(Check.duration("delay", verdict.delay)), (delay) =>
+          Result.isFailure(delay)
+            ? Effect.succeed(messages.map(() => Result.fail(delay.failure)))
+            : settleChecked(messages, verdict)
+        )
+      : settleChecked(messages, verdict)
 
   const settleOne = (
     message: ReceivedMessage.ReceivedMessage,

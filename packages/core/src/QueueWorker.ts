@@ -4,22 +4,24 @@
  *
  * **Details**
  *
- * Messages run side by side; an ordered queue has a session worker instead (`@queue-runtime/sessions`).
- * How a delivery ends is told by `MessageHandler`. A connection that fails is waited for, with backoff;
- * an error that no waiting mends (a missing queue, refused credentials) ends the worker after its
- * handlers.
+ * Messages run side by side, and the next handler begins when one is done, not when its settlement is; as
+ * many settlements as handlers may be under way. Each receive asks for all there is room for, which may
+ * be more than it brings: a provider may have the rest on its way. An ordered queue has a session worker
+ * instead (`@queue-runtime/sessions`). How a delivery ends is told by `MessageHandler`. A connection that
+ * fails is waited for, with backoff; an error that no waiting mends (a missing queue, refused credentials)
+ * ends the worker after its handlers.
  *
  * Interruption drains: nothing more is received, running handlers get the grace period, and the messages
  * of those that are not done by then are abandoned.
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -29,7 +31,7 @@ import * as Capabilities from "./Capabilities.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
-import * as LockKeeper from "./LockKeeper.ts"
+import { type KeptLock, KeptLocks } from "./internal/keptLocks.ts"
 import * as MessageHandler from "./MessageHandler.ts"
 import * as Outcome from "./Outcome.ts"
 import * as QueueAddress from "./QueueAddress.ts"
@@ -57,11 +59,20 @@ export interface Options<E = never, R = never> extends MessageHandler.Options<E>
   readonly wait?: Duration.Input
   /** How long handlers may go on after the worker was interrupted. Default: 20 s. */
   readonly gracePeriod?: Duration.Input
+  /**
+   * Pauses the worker: waited for before each receive, it answers how many messages the worker may take
+   * then, at least 1. What was received before a pause is handled. Default: never pauses.
+   */
+  readonly ready?: Effect.Effect<number>
 }
 
-/** Who is at work, whether there is room for more, and whether all are done. */
+/**
+ * Who is at work, whether there is room for more, and whether all are done. A settlement takes no
+ * handler's place, unless as many are on their way already.
+ */
 class Room {
   #running = 0
+  #settling = 0
   readonly free = Latch.makeUnsafe(true)
   readonly idle = Latch.makeUnsafe(true)
   readonly #size: number
@@ -71,21 +82,31 @@ class Room {
   }
 
   get left(): number {
-    return this.#size - this.#running
+    return this.#size - this.#running - Math.max(0, this.#settling - this.#size)
   }
 
   enter(): void {
     this.#running++
     this.idle.closeUnsafe()
-    if (this.left === 0) this.free.closeUnsafe()
+    if (this.left <= 0) this.free.closeUnsafe()
   }
 
-  leave(): void {
+  /** The handler is done, and the settlement is left. */
+  handled(): void {
     this.#running--
-    this.free.openUnsafe()
-    if (this.#running === 0) this.idle.openUnsafe()
+    this.#settling++
+    if (this.left > 0) this.free.openUnsafe()
+  }
+
+  leave(isHandled: boolean): void {
+    if (isHandled) this.#settling--
+    else this.#running--
+    if (this.left > 0) this.free.openUnsafe()
+    if (this.#running + this.#settling === 0) this.idle.openUnsafe()
   }
 }
+
+const idlePause = Duration.toMillis(Defaults.idlePause)
 
 const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   return {
@@ -143,11 +164,12 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const { concurrency, grace, renewalMax, wait } = yield* limits(options)
   const handle = yield* MessageHandler.make(options.handler, options)
   const address = QueueAddress.from(options.queue)
-  const { abandonDelay, abandonDelayMax, receiveCountMax } = client.capabilities(address.queue)
+  const { abandonDelay, abandonDelayMax } = client.capabilities(address.queue)
   const room = new Room(concurrency)
   const graceOver = yield* Deferred.make<void>()
   const scope = yield* Scope.make()
   const pause = Backoff.exponential()
+  const ready = options.ready ?? Effect.succeed(Number.POSITIVE_INFINITY)
 
   /**
    * The verdict as the queue can do it. Where it knows no delay of an abandon the message stays in hand,
@@ -164,46 +186,48 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
         )
   }
 
-  /** One delivery in its own fiber, beside the keeper of its lock. */
-  const start = Effect.fnUntraced(function* (message: ReceivedMessage.ReceivedMessage) {
-    room.enter()
-    let { lockedUntil } = message
-    const keeper = yield* Effect.forkIn(
-      LockKeeper.keep({
-        lockedUntil,
-        renew: Effect.tap(client.renewLock(message), (until) =>
-          Effect.sync(() => {
-            lockedUntil = until
-          })
-        ),
-        renewalMax
-      }),
-      scope
+  const locks = new KeptLocks(renewalMax, scope)
+
+  const settleOne = (message: ReceivedMessage.ReceivedMessage, verdict: Verdict.Verdict) =>
+    Effect.flatMap(client.settle([message], verdict), Outcome.single)
+
+  const unsettled = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+    Effect.logError(
+      `a delivery was not settled: ${HandlerFailure.describe(Cause.squash(cause)).description}`
     )
-    yield* handle({
+
+  /** One delivery in its own fiber, its lock kept meanwhile. */
+  const start = (message: ReceivedMessage.ReceivedMessage, lock: KeptLock) => {
+    room.enter()
+    let isHandled = false
+    const delivery: MessageHandler.Delivery = {
       message,
       settle: (verdict) =>
-        Effect.flatMap(feasible(verdict), (possible) =>
+        Effect.flatMap(feasible(verdict), (possible) => {
+          if (!isHandled) {
+            isHandled = true
+            room.handled()
+          }
           // A renewal must not overtake the settlement.
-          Fiber.interrupt(keeper).pipe(
-            Effect.andThen(client.settle([message], possible)),
-            Effect.flatMap(Outcome.single)
-          )
-        ),
-      lockLost: Fiber.join(keeper),
-      lockedUntil: Effect.sync(() => lockedUntil),
+          return Effect.andThen(locks.stop(lock), settleOne(message, possible))
+        }),
+      lockLost: lock.lost,
+      lockedUntil: Effect.sync(() => lock.lockedUntil),
       graceOver: Deferred.await(graceOver)
-    }).pipe(
-      Effect.ensuring(Fiber.interrupt(keeper)),
-      Effect.ensuring(Effect.sync(() => room.leave())),
-      Effect.tapDefect((defect) =>
-        Effect.logError(
-          `a delivery was not settled: ${HandlerFailure.describe(defect).description}`
-        )
-      ),
-      Effect.forkIn(scope)
+    }
+    return Effect.forkIn(
+      Effect.onExit(handle(delivery), (exit) => {
+        room.leave(isHandled)
+        const stopped = locks.stop(lock)
+        return Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+          ? Effect.andThen(stopped, unsettled(exit.cause))
+          : stopped
+      }),
+      scope,
+      // At once: who asks next whether the worker is ready knows of this one.
+      { startImmediately: true }
     )
-  })
+  }
 
   /** What an unlucky receive costs: time, never a busy loop. */
   const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
@@ -223,7 +247,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       let failures = 0
       while (true) {
         yield* restore(room.free.await)
-        const max = Math.min(room.left, receiveCountMax)
+        const max = Math.min(yield* restore(ready), room.left)
         const before = yield* Clock.currentTimeMillis
         const received = yield* restore(Effect.result(client.receive(address, { max, wait })))
         if (Result.isFailure(received)) {
@@ -232,11 +256,18 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
           continue
         }
         failures = 0
-        for (const message of received.success) yield* start(message)
-        const waited = (yield* Clock.currentTimeMillis) - before
-        if (received.success.length === 0 && waited < Duration.toMillis(Defaults.idlePause)) {
-          yield* restore(Effect.sleep(Defaults.idlePause))
+        const now = yield* Clock.currentTimeMillis
+        const messages = received.success
+        if (messages.length === 0) {
+          if (now - before < idlePause) yield* restore(Effect.sleep(Defaults.idlePause))
+          continue
         }
+        const kept = messages.map((message) => ({
+          message,
+          lock: locks.add(message.lockedUntil, client.renewLock(message), now)
+        }))
+        yield* locks.watch
+        for (const { lock, message } of kept) yield* start(message, lock)
       }
     })
 

@@ -13,6 +13,7 @@ import * as Message from "./Message.ts"
 import * as QueueError from "./QueueError.ts"
 import * as QueueName from "./QueueName.ts"
 import type * as Receipt from "./Receipt.ts"
+import type * as TraceContext from "./TraceContext.ts"
 
 /**
  * Why, where from and when a message was put aside.
@@ -53,6 +54,8 @@ export interface PeekedMessage extends Message.Stamped {
   readonly sequenceNumber?: bigint
   /** On a dead letter. */
   readonly deadLetter?: DeadLetterInfo
+  /** The span that sent it, where `Telemetry` put it there. */
+  readonly traceContext?: TraceContext.TraceContext
 }
 
 /**

@@ -211,4 +211,28 @@ describe("LockKeeper", () => {
       assert.strictEqual(interrupted, 1)
     })
   )
+
+  it.effect("R5.1 kept by a fiber that starts late, it is renewed at the same time", () =>
+    Effect.gen(function* () {
+      const lockMillis = 10_000 + margin
+      const lockedUntil = DateTime.makeUnsafe(lockMillis)
+      const due = LockKeeper.idleUntil(lockedUntil, 0)
+      assert.strictEqual(due, 5_000)
+      const times: Array<number> = []
+      const renew = Effect.map(Clock.currentTimeMillis, (now) => {
+        times.push(now)
+        return DateTime.makeUnsafe(now + lockMillis)
+      })
+      yield* TestClock.adjust(3_000)
+      const lock = { lockedUntil, renew, renewalMax: Defaults.lockRenewalMax, since: 0 }
+      yield* Effect.forkChild(LockKeeper.keep(lock), { startImmediately: true })
+      yield* TestClock.adjust(1_999)
+      assert.deepStrictEqual(times, [])
+      yield* TestClock.adjust(1)
+      yield* TestClock.adjust(5_000)
+      assert.deepStrictEqual(times, [5_000, 10_000])
+      // Of a lock that is over there is nothing to wait for.
+      assert.strictEqual(LockKeeper.idleUntil(lockedUntil, 60_000), 60_000)
+    })
+  )
 })

@@ -395,6 +395,104 @@ describe("MessageHandler: how a handler ends, and what becomes of its message", 
   )
 })
 
+describe("MessageHandler: a circuit that is open", () => {
+  const open = QueueError.make(new QueueError.CircuitOpen({ until: DateTime.makeUnsafe(30_000) }), {
+    retryAfter: Duration.seconds(30)
+  })
+
+  /** One worker's deliveries of one message, one after the other: what became of each. */
+  const deliveries = Effect.fnUntraced(function* <E>(
+    handler: MessageHandler.MessageHandler<E>,
+    counts: ReadonlyArray<number>,
+    options: MessageHandler.Options<E> = {}
+  ) {
+    const run = yield* MessageHandler.make(handler, { backoff, deliveriesMax: 3, ...options })
+    return yield* Effect.forEach(counts, (deliveryCount) => run(hand({ deliveryCount }).delivery))
+  })
+
+  it.effect(
+    "R5.6 abandons for the time that is left, however often, and whatever isPermanent says",
+    () =>
+      Effect.gen(function* () {
+        const dispositions = yield* deliveries(() => Effect.fail(open), [1, 2, 3, 4, 5, 6], {
+          isPermanent: () => true
+        })
+        const excused: MessageHandler.Disposition = {
+          _tag: "Abandoned",
+          delay: Duration.seconds(30),
+          reason: "CircuitOpen",
+          description: "the circuit breaker is open until 1970-01-01T00:00:30.000Z",
+          isExcused: true
+        }
+        assert.deepStrictEqual(
+          dispositions,
+          Array.from({ length: 6 }, () => excused)
+        )
+      })
+  )
+
+  it.effect(
+    "R5.6 R5.2 such deliveries are off the count: the others decide, and the backoff goes by them",
+    () =>
+      Effect.gen(function* () {
+        const ends = [open, "no", open, open, "no", "no"]
+        const dispositions = yield* deliveries(
+          ({ deliveryCount }) => Effect.fail(ends[deliveryCount - 1]),
+          [1, 2, 3, 4, 5, 6]
+        )
+        assert.deepStrictEqual(
+          dispositions.map((one) =>
+            one._tag === "Abandoned" ? Duration.toSeconds(one.delay) : one._tag
+          ),
+          [30, 1, 30, 30, 2, "DeadLettered"]
+        )
+        const last = dispositions.at(-1)
+        assert.match(
+          last?._tag === "DeadLettered" ? last.description : "",
+          /^failed 3 times, the maximum/u
+        )
+      })
+  )
+
+  it.effect("R5.6 R5.2 and none is dead-lettered unseen for them, but for the others it is", () =>
+    Effect.gen(function* () {
+      let isOpen = true
+      let seen = 0
+      const handler = () =>
+        Effect.suspend(() => {
+          seen++
+          return isOpen ? Effect.fail(open) : Effect.die("the process crashed here, so to speak")
+        })
+      const run = yield* MessageHandler.make(handler, { backoff, deliveriesMax: 3 })
+      for (const deliveryCount of [1, 2, 3, 4]) yield* run(hand({ deliveryCount }).delivery)
+      isOpen = false
+      yield* run(hand({ deliveryCount: 6 }).delivery)
+      assert.strictEqual(seen, 5)
+      const disposition = yield* run(hand({ deliveryCount: 8 }).delivery)
+      assert.strictEqual(seen, 5)
+      assert.deepStrictEqual(disposition, {
+        _tag: "DeadLettered",
+        reason: "MaxDeliveryCountExceeded",
+        description: "delivered 4 times; the maximum is 3"
+      })
+    })
+  )
+
+  it.effect("R5.6 a message that is done begins anew when it is sent again", () =>
+    Effect.gen(function* () {
+      let isOpen = true
+      const run = yield* MessageHandler.make(
+        () => Effect.suspend(() => (isOpen ? Effect.fail(open) : Effect.void)),
+        { deliveriesMax: 3 }
+      )
+      for (const deliveryCount of [1, 2]) yield* run(hand({ deliveryCount }).delivery)
+      isOpen = false
+      assert.strictEqual((yield* run(hand({ deliveryCount: 5 }).delivery))._tag, "Completed")
+      assert.strictEqual((yield* run(hand({ deliveryCount: 5 }).delivery))._tag, "DeadLettered")
+    })
+  )
+})
+
 describe("MessageHandler: settling", () => {
   it.effect("R2.2 a settlement that fails transiently is tried again, with growing pauses", () =>
     Effect.gen(function* () {
@@ -427,6 +525,17 @@ describe("MessageHandler: settling", () => {
       assert.deepStrictEqual(disposition, { _tag: "Unsettled", error })
       assert.strictEqual(one.verdicts.length, Defaults.settleAttempts)
     })
+  )
+
+  it.effect(
+    "R2.2 R6.1 what a retry below gave up is not tried again: the two do not multiply",
+    () =>
+      Effect.gen(function* () {
+        const one = hand({}, () => Effect.fail(QueueError.exhausted(Clients.transient())))
+        const disposition = yield* handle(one, () => Effect.void, {}, "1 hour")
+        assert.strictEqual(disposition._tag, "Unsettled")
+        assert.strictEqual(one.verdicts.length, 1)
+      })
   )
 
   it.effect("R2.2 an error for good is not tried again", () =>

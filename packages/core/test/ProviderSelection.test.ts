@@ -276,7 +276,7 @@ describe("ProviderSelection", () => {
     })
   )
 
-  it.effect("R10.2 a provider may bring services of its own, and need some", () =>
+  it.effect("R10.2 a provider may need services, and what else it brings is no hindrance", () =>
     Effect.gen(function* () {
       class Region extends Context.Service<Region, string>()(
         "@queue-runtime/core/test/ProviderSelection.test/Region"
@@ -284,24 +284,20 @@ describe("ProviderSelection", () => {
       class Admin extends Context.Service<Admin, string>()(
         "@queue-runtime/core/test/ProviderSelection.test/Admin"
       ) {}
-      const { provider } = RecordingProvider.make({})
-      const layer = ProviderSelection.layer<Admin, Region>({
-        aws: () =>
-          Promise.resolve(
-            Layer.merge(
-              Layer.effect(
-                Admin,
-                Effect.map(Region, (region) => `admin of ${region}`)
-              ),
-              Layer.succeed(QueueProvider.QueueProvider, provider)
-            )
-          )
+      const named = Layer.effect(
+        QueueProvider.QueueProvider,
+        Effect.map(Region, (region) => ({ ...RecordingProvider.make({}).provider, name: region }))
+      )
+      const plain = counted("memory").load
+      const layer = ProviderSelection.layer({
+        memory: plain,
+        aws: () => Promise.resolve(Layer.merge(Layer.succeed(Admin, "admin"), named))
       })
-      const admin = Effect.map(Admin, (self) => self).pipe(
+      const name = nameOf.pipe(
         Effect.provide(Layer.provide(layer, environment({ QUEUE_PROVIDER: "aws" }))),
         Effect.provideService(Region, "eu")
       )
-      assert.strictEqual(yield* admin, "admin of eu")
+      assert.strictEqual(yield* name, "eu")
     })
   )
 })

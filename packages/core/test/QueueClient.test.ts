@@ -3,10 +3,13 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { TestClock } from "effect/testing"
+import * as Defaults from "../src/Defaults.ts"
 import * as sending from "../src/internal/sending.ts"
 import * as Message from "../src/Message.ts"
 import * as QueueAddress from "../src/QueueAddress.ts"
@@ -381,6 +384,93 @@ describe("QueueClient: batches", () => {
       })
   )
 
+  describe("R3.9 several calls of one batch", () => {
+    const slow = Effect.fnUntraced(function* (
+      options: { readonly ordered?: boolean; readonly sessionId?: string } = {}
+    ) {
+      const { ordered = false, sessionId } = options
+      const { broker, client } = yield* Clients.make({
+        queues: { orders: { sendCountMax: 2, ordered } }
+      })
+      const seen = { running: 0, most: 0 }
+      broker.faults.before = () =>
+        Effect.suspend(() => {
+          seen.running++
+          seen.most = Math.max(seen.most, seen.running)
+          return Effect.ensuring(
+            Effect.sleep("1 second"),
+            Effect.sync(() => void seen.running--)
+          )
+        })
+      const waiting = yield* Effect.forkChild(
+        client.sendOutcomes(
+          orders,
+          ids(50).map((id) => message(id, sessionId))
+        )
+      )
+      yield* TestClock.adjust("1 minute")
+      const outcomes = yield* Fiber.join(waiting)
+      assert.deepStrictEqual(outcomes.map(word), ids(50))
+      return seen.most
+    })
+
+    it.effect("are under way side by side on a queue without order", () =>
+      Effect.map(slow(), (most) => assert.strictEqual(most, Defaults.batchCallsMax))
+    )
+
+    it.effect("go one after the other on an ordered queue", () =>
+      Effect.map(slow({ ordered: true, sessionId: "s" }), (most) => assert.strictEqual(most, 1))
+    )
+
+    it.effect("go one after the other where a message has a session", () =>
+      Effect.map(slow({ sessionId: "s" }), (most) => assert.strictEqual(most, 1))
+    )
+
+    it.effect("end with the error of the one that failed, where they go one after the other", () =>
+      Effect.gen(function* () {
+        const { broker, client } = yield* Clients.make({ queues: { orders: { sendCountMax: 2 } } })
+        broker.faults.before = ({ method, nth }) =>
+          method === "send" && nth === 2 ? Effect.fail(Clients.transient()) : Effect.void
+        const outcomes = yield* client.sendOutcomes(
+          orders,
+          ids(6).map((id) => message(id, `of ${id}`))
+        )
+        const failed = Array.from({ length: 4 }, () => "ConnectionFailed")
+        assert.deepStrictEqual(outcomes.map(word), ["m-0", "m-1", ...failed])
+        assert.strictEqual(broker.calls("send").length, 2)
+      })
+    )
+
+    it.effect("fail the batch at the first that fails, where they go one after the other", () =>
+      Effect.gen(function* () {
+        const { broker, client } = yield* Clients.make({ queues: { orders: { sendCountMax: 2 } } })
+        broker.faults.before = () => Effect.fail(Clients.transient())
+        const batch = ids(4).map((id) => message(id, "s"))
+        const error = yield* Effect.flip(client.sendOutcomes(orders, batch))
+        assert.strictEqual(error.reason._tag, "ConnectionFailed")
+        assert.strictEqual(broker.calls("send").length, 1)
+      })
+    )
+
+    it.effect("fail the batch when all of them fail", () =>
+      Effect.gen(function* () {
+        const { broker, client } = yield* Clients.make({ queues: { orders: { sendCountMax: 2 } } })
+        broker.faults.before = () => Effect.delay(Effect.fail(Clients.transient()), "1 second")
+        const waiting = yield* Effect.forkChild(
+          Effect.flip(
+            client.sendOutcomes(
+              orders,
+              ids(50).map((id) => message(id))
+            )
+          )
+        )
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "ConnectionFailed")
+        assert.strictEqual(broker.calls("send").length, Defaults.batchCallsMax)
+      })
+    )
+  })
+
   it.effect("R3.9 nothing of a session goes behind its failure while other sessions go on", () =>
     Effect.gen(function* () {
       const queues = { orders: { ...ScriptedProvider.ordered, sendCountMax: 3 } }
@@ -446,8 +536,15 @@ describe("QueueClient: batches", () => {
       const batch = yield* Effect.exit(
         client.sendOutcomes(orders, [message("m-1"), message("m-2")])
       )
+      const calls = yield* Effect.exit(
+        client.sendOutcomes(
+          orders,
+          ids(30).map((id) => message(id))
+        )
+      )
       const one = yield* Effect.exit(client.send(orders, message("m-3")))
       assert.match(String(batch), /fewer outcomes than messages/u)
+      assert.match(String(calls), /fewer outcomes than messages/u)
       assert.match(String(one), /no outcome for the message/u)
     })
   )

@@ -120,11 +120,15 @@ describe("QueueClient: settling one", () => {
   it.effect("a provider that answers no outcome is a defect", () =>
     Effect.gen(function* () {
       const { broker, client } = yield* Clients.make()
-      yield* client.send(orders, message("m-1"))
+      yield* client.sendBatch(orders, [message("m-1"), message("m-2"), message("m-3")])
       const held = yield* one(client, orders)
+      const others = yield* client.receive(orders, { max: 2 })
+      assert.lengthOf(others, 2)
       broker.faults.outcomesMissing = 1
       const exit = yield* Effect.exit(client.complete(held))
       assert.match(String(exit), /fewer outcomes than receipts/u)
+      const many = yield* Effect.exit(client.settle(others, Verdict.complete))
+      assert.match(String(many), /fewer outcomes than receipts/u)
     })
   )
 })

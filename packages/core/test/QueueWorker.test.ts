@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -135,7 +136,33 @@ describe("QueueWorker: the work", () => {
     })
   )
 
-  it.effect("R5.1 asks for no more than one receive brings, and waits as told", () =>
+  it.effect("R5.1 a settlement takes no handler's place, until as many are on their way", () =>
+    Effect.gen(function* () {
+      const handled: Array<string> = []
+      const gate = yield* Deferred.make<void>()
+      const { broker, worker } = yield* start(
+        ({ messageId }) => Effect.sync(() => void handled.push(messageId)),
+        {
+          messages: 9,
+          concurrency: 2,
+          provider: {
+            faults: {
+              before: ({ method }) => (method === "settle" ? Deferred.await(gate) : Effect.void)
+            }
+          }
+        }
+      )
+      yield* Time.pass("1 second")
+      assert.deepStrictEqual(handled, ["m-0", "m-1", "m-2", "m-3"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Time.pass("1 second")
+      assert.deepStrictEqual(handled, ids(9))
+      assert.deepStrictEqual(left(broker), [])
+      yield* end(worker)
+    })
+  )
+
+  it.effect("R5.1 asks for all it has room for, and waits as told", () =>
     Effect.gen(function* () {
       const { broker, worker } = yield* start(() => Effect.void, {
         concurrency: 50,
@@ -145,8 +172,8 @@ describe("QueueWorker: the work", () => {
       assert.deepStrictEqual(
         broker.calls("receive").map(({ max, waitMillis }) => [max, waitMillis]),
         [
-          [10, 7_000],
-          [10, 7_000]
+          [50, 7_000],
+          [50, 7_000]
         ]
       )
       yield* end(worker)
@@ -360,6 +387,90 @@ describe("QueueWorker: the work", () => {
           )
         )
         yield* end(worker)
+      })
+  )
+})
+
+describe("QueueWorker: settling", () => {
+  it.effect("R2.2 a settlement that fails transiently is tried again while the lock holds", () =>
+    Effect.gen(function* () {
+      const { broker, worker } = yield* start(() => Effect.void, {
+        messages: 1,
+        provider: {
+          faults: {
+            before: ({ method, nth }) =>
+              method === "settle" && nth < 3 ? Effect.fail(Clients.transient()) : Effect.void
+          }
+        }
+      })
+      yield* Time.pass("10 seconds")
+      assert.strictEqual(broker.calls("settle").length, 3)
+      assert.deepStrictEqual(left(broker), [])
+      yield* end(worker)
+    })
+  )
+})
+
+describe("QueueWorker: pausing", () => {
+  it.effect("R5.6 receives nothing until it is ready, and then no more than that says", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { broker, worker } = yield* start(() => Effect.never, {
+        messages: 8,
+        ready: Effect.as(Deferred.await(gate), 2)
+      })
+      yield* Time.pass("10 minutes")
+      assert.strictEqual(broker.calls("receive").length, 0)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Time.pass(0)
+      assert.deepStrictEqual(
+        broker.calls("receive").map(({ max }) => max),
+        [2, 2, 2, 2, 2]
+      )
+      yield* end(worker, "1 minute")
+    })
+  )
+
+  it.effect(
+    "R5.6 is asked before each receive, when the handlers of the one before have begun",
+    () =>
+      Effect.gen(function* () {
+        const begun: Array<number> = []
+        let running = 0
+        const handler = () =>
+          Effect.suspend(() => {
+            running++
+            return Effect.never
+          })
+        const { worker } = yield* start(handler, {
+          messages: 3,
+          ready: Effect.sync(() => {
+            begun.push(running)
+            return 1
+          })
+        })
+        yield* Time.pass(0)
+        assert.deepStrictEqual(begun, [0, 1, 2, 3])
+        yield* end(worker, "1 minute")
+      })
+  )
+
+  it.effect(
+    "R5.6 R5.3 what was received before a pause is handled, and a paused worker drains at once",
+    () =>
+      Effect.gen(function* () {
+        let isPaused = false
+        const { broker, worker } = yield* start(() => Effect.sleep("5 seconds"), {
+          messages: 2,
+          ready: Effect.suspend(() => {
+            const now = isPaused
+            isPaused = true
+            return now ? Effect.never : Effect.succeed(1)
+          })
+        })
+        yield* Time.pass("5 seconds")
+        assert.deepStrictEqual(left(broker), ["m-1"])
+        assert.isTrue(isInterrupted(yield* end(worker)))
       })
   )
 })

@@ -80,6 +80,12 @@ export interface Options<E = never, R = never> extends MessageHandler.Options<E>
   readonly gracePeriod?: Duration.Input
   /** Sessions to ask for first when a slot is idle. Default: none. */
   readonly affinity?: SessionAffinity.SessionAffinity
+  /**
+   * Pauses the worker: waited for before a session is accepted and before each message is handled; what
+   * it answers is for workers without sessions. Sessions in hand are kept, and a message that waits here
+   * is not counted as delivered again. Default: never pauses.
+   */
+  readonly ready?: Effect.Effect<number>
 }
 
 const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
@@ -167,7 +173,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const lifecycle = yield* Effect.serviceOption(SessionLifecycle.SessionLifecycle)
   const limit = yield* limits(options)
   const handle = yield* MessageHandler.make(options.handler, options)
-  const { affinity, queue } = options
+  const { affinity, queue, ready } = options
   const capabilities = client.capabilities(queue)
   const dispatch = new Dispatch()
   const stopping = yield* Deferred.make<void>()
@@ -238,9 +244,10 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       if (waited < Duration.toMillis(Defaults.idlePause)) yield* Effect.sleep(Defaults.idlePause)
       return accepted.success
     })
-    return Effect.filterOrElse(acceptKnown(handOver), isTrue, () => ask).pipe(
-      Effect.repeat({ until: isTrue })
-    )
+    const accept = Effect.filterOrElse(acceptKnown(handOver), isTrue, () => ask)
+    return Effect.repeat(ready === undefined ? accept : Effect.andThen(ready, accept), {
+      until: isTrue
+    })
   }
 
   /** Asks for a session on behalf of a slot, until it is interrupted; it comes into the mailbox. */
@@ -343,6 +350,18 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     return received
   })
 
+  /** Waits while the worker is paused; a reason to part meanwhile ends it. */
+  const resumed = (held: heldSession.HeldSession): Effect.Effect<Parting | undefined> => {
+    if (ready === undefined) return Effect.undefined
+    const asked: Parting = { _tag: "Asked" }
+    return Effect.raceAllFirst<Effect.Effect<Parting | undefined>>([
+      Effect.as(ready, undefined),
+      Effect.map(held.lockLost, (error) => ({ _tag: "Lost", error })),
+      Effect.as(held.closeAsked, asked),
+      Effect.as(Deferred.await(stopping), asked)
+    ])
+  }
+
   /** Messages received together, one after the other, up to the first that does not go well. */
   const handleAll = Effect.fnUntraced(function* (
     held: heldSession.HeldSession,
@@ -350,6 +369,8 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   ): Effect.fn.Return<Parting | undefined, never, R> {
     for (const message of messages) {
       if (isStopping()) return { _tag: "Asked" } satisfies Parting
+      const paused = yield* resumed(held)
+      if (paused !== undefined) return paused
       const disposition = yield* handleOne(held, message)
       held.turn = { ...held.turn, messages: held.turn.messages + 1 }
       switch (disposition._tag) {

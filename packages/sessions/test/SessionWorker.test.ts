@@ -11,10 +11,12 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Arbitrary,
   Cause,
+  DateTime,
   Duration,
   Effect,
   Exit,
   Fiber,
+  Latch,
   Layer,
   Logger,
   Option,
@@ -951,5 +953,139 @@ describe("SessionWorker", () => {
       }).pipe(Effect.provide(layer))
     },
     { arbitrary: { runs: 60, seed: 7 } }
+  )
+
+  it.effect(
+    "R5.6 accepts nothing and handles nothing until it is ready, and its sessions wait uncounted",
+    () => {
+      const { calls, layer } = world()
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        yield* send("A", "1", "2")
+        yield* send("B", "1")
+        const gate = yield* Latch.make(false)
+        const ready = Effect.as(gate.await, 1)
+        const worker = yield* start(journal, { ready })
+        yield* TestClock.adjust("10 minutes")
+        assert.isFalse(calls.includes("AcceptSession"))
+        yield* gate.open
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(worker)
+        assert.deepStrictEqual(journal.seen.toSorted(), ["A:1#1", "A:2#1", "B:1#1"])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect(
+    "R5.6 a pause between two messages of a session keeps it, and the second is not counted twice",
+    () => {
+      const { layer } = world()
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        yield* send("A", "1", "2")
+        const gate = yield* Latch.make(true)
+        const worker = yield* start(journal, {
+          ready: Effect.as(gate.await, 1),
+          handler: journal.handler(() => {
+            gate.closeUnsafe()
+            return {}
+          })
+        })
+        yield* TestClock.adjust("5 minutes")
+        assert.deepStrictEqual(journal.seen, ["A:1#1"])
+        assert.isFalse(yield* Effect.orElseSucceed(acceptAtOnce("A"), () => false))
+        yield* gate.open
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(worker)
+        assert.deepStrictEqual(journal.seen, ["A:1#1", "A:2#1"])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  /** Paused with a session in hand, whose first message is handled and whose second waits. */
+  const paused = Effect.fnUntraced(function* (journal: Journal, options: Options = {}) {
+    yield* send("A", "1", "2")
+    const gate = yield* Latch.make(true)
+    const worker = yield* start(journal, {
+      ready: Effect.as(gate.await, 1),
+      handler: journal.handler(() => {
+        gate.closeUnsafe()
+        return {}
+      }),
+      ...options
+    })
+    yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual(journal.seen, ["A:1#1"])
+    return { gate, worker }
+  })
+
+  it.effect(
+    "R5.6 R5.3 a paused worker ends at once when it is told to, and releases what it holds",
+    () => {
+      const { layer } = world()
+      return Effect.gen(function* () {
+        const { worker } = yield* paused(new Journal())
+        yield* Fiber.interrupt(worker)
+        assert.isTrue(yield* acceptAtOnce("A"))
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("R5.6 R4.3 a session whose lock is lost in a pause is given up", () => {
+    let isLost = false
+    const { layer } = world({
+      fault: (operation) =>
+        isLost && operation === "RenewSessionLock"
+          ? QueueError.make(new QueueError.SessionLockLost({ sessionId: "A" }))
+          : undefined
+    })
+    return Effect.gen(function* () {
+      const { worker } = yield* paused(new Journal())
+      isLost = true
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(yield* acceptAtOnce("A"))
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5.6 R4.6 a session that is asked back in a pause is given up", () => {
+    const { layer } = world()
+    return Effect.gen(function* () {
+      const { worker } = yield* paused(new Journal())
+      yield* TestClock.adjust("1 minute")
+      const lifecycle = yield* SessionLifecycle.SessionLifecycle
+      yield* lifecycle.closeIdle
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(yield* acceptAtOnce("A"))
+      yield* Fiber.interrupt(worker)
+    }).pipe(Effect.provide(Layer.merge(layer, SessionLifecycle.layer({ idleAfter: "30 seconds" }))))
+  })
+
+  it.effect(
+    "R5.6 R4.7 a message that found a circuit open comes first again after its time, and is never dead-lettered for it",
+    () => {
+      const { layer } = world({ deliveriesMax: 50 })
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        yield* send("A", "1", "2", "3")
+        yield* send("B", "1")
+        const handler = journal.handler((text, count) =>
+          text === "1" && count < 9
+            ? {
+                error: QueueError.make(
+                  new QueueError.CircuitOpen({ until: DateTime.makeUnsafe(30_000) }),
+                  { retryAfter: Duration.seconds(30) }
+                )
+              }
+            : {}
+        )
+        const worker = yield* start(journal, { handler, deliveriesMax: 3 })
+        yield* TestClock.adjust("10 minutes")
+        yield* Fiber.interrupt(worker)
+        assert.deepStrictEqual(yield* deadLetters, [])
+        assert.deepStrictEqual(journal.doneOf("A"), ["1", "2", "3"])
+        assert.deepStrictEqual(journal.doneOf("B"), ["1"])
+      }).pipe(Effect.provide(layer))
+    }
   )
 })

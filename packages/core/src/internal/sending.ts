@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Capabilities from "../Capabilities.ts"
+import * as Defaults from "../Defaults.ts"
 import * as Message from "../Message.ts"
 import * as MessageId from "../MessageId.ts"
 import type * as Outcome from "../Outcome.ts"
@@ -156,14 +157,69 @@ export const chunks = (
   return all
 }
 
+type Chunks = ReadonlyArray<ReadonlyArray<Message.Stamped>>
+
+const missingOutcome = new Error("the provider answered fewer outcomes than messages")
+
+const complete = (batch: Chunks[number], outcomes: Outcomes): Effect.Effect<void> =>
+  outcomes.length < batch.length ? Effect.die(missingOutcome) : Effect.void
+
+const failedAll = (batch: Chunks[number], error: QueueError.QueueError): Outcomes =>
+  batch.map(() => Result.fail(error))
+
+/**
+ * Several chunks under way at a time, for what has no order to keep. After a call that failed as a whole
+ * no other is begun: what was not sent carries the same error.
+ */
+const sideBySide = (provider: QueueProvider.Service, queue: QueueName.QueueName, batches: Chunks) =>
+  Effect.suspend(() => {
+    let failed: QueueError.QueueError | undefined
+    let isAnySent = false
+    const send = (batch: Chunks[number]) =>
+      Effect.suspend(() =>
+        failed === undefined
+          ? Effect.match(provider.send(queue, batch), {
+              onFailure: (error): Outcomes => {
+                failed ??= error
+                return failedAll(batch, error)
+              },
+              onSuccess: (outcomes) => {
+                isAnySent = true
+                return outcomes.slice(0, batch.length)
+              }
+            }).pipe(Effect.tap((outcomes) => complete(batch, outcomes)))
+          : Effect.succeed(failedAll(batch, failed))
+      )
+    return Effect.flatMap(
+      Effect.forEach(batches, send, { concurrency: Defaults.batchCallsMax }),
+      (outcomes) =>
+        // Nothing took effect: the whole batch failed, and the caller may simply try again.
+        failed === undefined || isAnySent ? Effect.succeed(outcomes.flat()) : Effect.fail(failed)
+    )
+  })
+
+/** Sends the chunks of a batch, in order where there is one to keep. */
+export const sendChunks = (
+  provider: QueueProvider.Service,
+  queue: QueueName.QueueName,
+  batches: Chunks
+): Effect.Effect<Outcomes, QueueError.QueueError> => {
+  const hasOrder =
+    provider.capabilities(queue).ordered ||
+    batches.some((batch) => batch.some(({ sessionId }) => sessionId !== undefined))
+  return hasOrder || batches.length < 2
+    ? oneByOne(provider, queue, batches)
+    : sideBySide(provider, queue, batches)
+}
+
 /**
  * Sends chunk after chunk. Nothing of a session is sent behind a failure of it, and a call that fails as
  * a whole ends the sending: what was not sent carries the same error.
  */
-export const sendChunks = Effect.fnUntraced(function* (
+const oneByOne = Effect.fnUntraced(function* (
   provider: QueueProvider.Service,
   queue: QueueName.QueueName,
-  batches: ReadonlyArray<ReadonlyArray<Message.Stamped>>
+  batches: Chunks
 ) {
   const outcomes: Array<Outcome.Outcome<QueueProvider.Sent>> = []
   const stopped = new Map<SessionId.SessionId, QueueError.QueueError>()
@@ -196,5 +252,3 @@ export const sendChunks = Effect.fnUntraced(function* (
   }
   return outcomes
 })
-
-const missingOutcome = new Error("the provider answered fewer outcomes than messages")

@@ -41,7 +41,30 @@ const cut = (group: ReadonlyArray<Entry>, countMax: number): ReadonlyArray<Reado
  * Calls once an address and once `countMax` deliveries, and answers one outcome a delivery in their
  * order. A call that fails as a whole is the outcome of each of its deliveries.
  */
-export const inBatches = Effect.fnUntraced(function* (
+export const inBatches = (
+  messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
+  countMax: (address: QueueAddress.QueueAddress) => number,
+  call: Call
+): Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>> => {
+  const [first] = messages
+  return first !== undefined && messages.length === 1
+    ? oneAlone(messages, call, first.receipt.address)
+    : grouped(messages, countMax, call)
+}
+
+/** What a worker does, once a message. */
+const oneAlone = (
+  messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
+  call: Call,
+  address: QueueAddress.QueueAddress
+): Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>> =>
+  Effect.matchEffect(call(messages, address), {
+    onFailure: (error) => Effect.succeed([Result.fail(error)]),
+    onSuccess: (outcomes) =>
+      outcomes.length === 0 ? Effect.die(missingOutcome) : Effect.succeed(outcomes.slice(0, 1))
+  })
+
+const grouped = Effect.fnUntraced(function* (
   messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
   countMax: (address: QueueAddress.QueueAddress) => number,
   call: Call

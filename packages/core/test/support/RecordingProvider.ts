@@ -37,7 +37,8 @@ export const capabilities: Capabilities.Capabilities = {
   deduplication: "native",
   deduplicationWindow: Duration.minutes(5),
   deadLetter: "native",
-  peek: "native"
+  peek: "native",
+  deliveryCount: "exact"
 }
 
 /** The second of every batch fails with this. */

@@ -123,7 +123,8 @@ const native = {
   timeToLive: "native",
   deduplication: "unsupported",
   deadLetter: "native",
-  peek: "native"
+  peek: "native",
+  deliveryCount: "exact"
 } satisfies Capabilities.Capabilities
 
 /** What an ordered queue adds to the defaults. */

@@ -1,0 +1,402 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Tracer from "effect/Tracer"
+import type * as Outcome from "../../Outcome.ts"
+import type * as QueueError from "../../QueueError.ts"
+import type * as SessionId from "../../SessionId.ts"
+import { divide } from "./divide.ts"
+import * as LinkedList from "./linkedList.ts"
+import { type Ordered, type Place, SessionOrder } from "./sessionOrder.ts"
+
+/** What the port answers to a batch. */
+export type Answer<A> = Effect.Effect<ReadonlyArray<Outcome.Outcome<A>>, QueueError.QueueError>
+
+/** What one caller asks for. */
+export interface Request<I, A> {
+  readonly items: ReadonlyArray<I>
+  /** What it counts against `sizeMax`. */
+  readonly bytes: number
+  /** Only requests of one kind are merged. */
+  readonly kind: string
+  /** Sessions whose order it must keep. */
+  readonly sessions: ReadonlyArray<SessionId.SessionId>
+  /** The same call for every request of its kind. */
+  readonly call: (items: ReadonlyArray<I>) => Answer<A>
+}
+
+/** Most of one call. */
+export interface Limits {
+  readonly countMax: number
+  readonly sizeMax: number
+}
+
+export interface Settings {
+  readonly callsMax: number
+  readonly waitingMax: number
+  readonly lingerMillis: number
+  /** Whether one call may hold several requests of a session. */
+  readonly sharesSessions: boolean
+}
+
+/** Where lanes live. */
+export interface Host {
+  readonly settings: Settings
+  readonly run: (effect: Effect.Effect<void>) => void
+  readonly now: () => number
+}
+
+/** A request and who waits for its answer. */
+export class Entry<I, A> implements Ordered<Entry<I, A>> {
+  readonly request: Request<I, A>
+  readonly span: Tracer.AnySpan | undefined
+  readonly resume: (answer: Answer<A>) => void
+  readonly sessions: ReadonlyArray<SessionId.SessionId>
+  readonly since: number
+  places: ReadonlyArray<Place<Entry<I, A>>> = []
+  blockers = 0
+  stage: Stage<I, A> = { _tag: "Blocked" }
+
+  constructor(
+    request: Request<I, A>,
+    span: Tracer.AnySpan | undefined,
+    resume: (answer: Answer<A>) => void,
+    since: number
+  ) {
+    this.request = request
+    this.span = span
+    this.resume = resume
+    this.sessions = request.sessions
+    this.since = since
+  }
+}
+
+type Node<I, A> = LinkedList.Node<Entry<I, A>>
+
+/** How far a request has come. */
+type Stage<I, A> =
+  /** In the line outside. */
+  | { readonly _tag: "Outside"; readonly node: Node<I, A> }
+  /** A session of it is busy, or others come first in it. */
+  | { readonly _tag: "Blocked" }
+  | { readonly _tag: "Ready"; readonly group: Group<I, A>; readonly node: Node<I, A> }
+  | { readonly _tag: "Called"; readonly batch: Batch<I, A> }
+
+/** Requests that go out in one call. */
+interface Batch<I, A> {
+  readonly entries: ReadonlyArray<Entry<I, A>>
+  /** Those who still wait for their answer. */
+  waiting: number
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
+}
+
+/** Requests of one kind that may go out, oldest first. */
+interface Group<I, A> {
+  readonly entries: LinkedList.LinkedList<Entry<I, A>>
+  count: number
+  bytes: number
+}
+
+const tooFew = Exit.die(
+  new Error("the provider answered another number of outcomes than asked for")
+)
+
+/**
+ * The requests of one method on one address: a few calls are under way, and what comes meanwhile is
+ * merged into the next ones. Every change is whole between two steps of a fiber.
+ */
+export class Lane<I, A> {
+  readonly #host: Host
+  readonly #limits: Limits
+  readonly #onIdle: () => void
+  readonly #order: SessionOrder<Entry<I, A>>
+  /** Everybody who waits for an answer. */
+  readonly #entries = new Set<Entry<I, A>>()
+  /** By kind; the one that comes first is served next. */
+  readonly #groups = new Map<string, Group<I, A>>()
+  /** Beyond the bound, in the order they came. */
+  readonly #outside = LinkedList.make<Entry<I, A>>()
+  #waiting = 0
+  #calls = 0
+  #isAwake = false
+  #isFlushing = false
+  #alarm: Fiber.Fiber<unknown, unknown> | undefined
+
+  constructor(host: Host, limits: Limits, onIdle: () => void) {
+    this.#host = host
+    this.#limits = limits
+    this.#onIdle = onIdle
+    const listener = {
+      ready: (entry: Entry<I, A>) => this.#ready(entry),
+      unready: (entry: Entry<I, A>) => this.#unready(entry)
+    }
+    this.#order = new SessionOrder(listener, host.settings.sharesSessions)
+  }
+
+  /** Takes a request in; it goes out at the next tick if a call is free. */
+  submit(
+    request: Request<I, A>,
+    span: Tracer.AnySpan | undefined,
+    resume: (answer: Answer<A>) => void
+  ): Entry<I, A> {
+    const { now, settings } = this.#host
+    const entry = new Entry(request, span, resume, settings.lingerMillis === 0 ? 0 : now())
+    this.#entries.add(entry)
+    if (this.#waiting < settings.waitingMax) {
+      this.#admit(entry)
+    } else {
+      entry.stage = { _tag: "Outside", node: LinkedList.append(this.#outside, entry) }
+    }
+    this.#wake()
+    return entry
+  }
+
+  /** Its caller was interrupted: it does not go out, or its answer goes nowhere. */
+  withdraw(entry: Entry<I, A>): void {
+    this.#entries.delete(entry)
+    const { stage } = entry
+    if (stage._tag === "Called") {
+      const { batch } = stage
+      batch.waiting--
+      if (batch.waiting === 0) batch.fiber?.interruptUnsafe()
+      return
+    }
+    if (stage._tag === "Outside") {
+      LinkedList.remove(this.#outside, stage.node)
+      return
+    }
+    this.#unready(entry)
+    this.#order.remove(entry)
+    this.#left()
+    this.#wake()
+    this.#drop()
+  }
+
+  /** Nothing lingers any more. */
+  flush(): void {
+    this.#isFlushing = true
+    this.#wake()
+  }
+
+  /** Everybody who still waits gets this answer. */
+  end(answer: Answer<A>): void {
+    for (const entry of this.#entries) entry.resume(answer)
+    this.#entries.clear()
+  }
+
+  #admit(entry: Entry<I, A>): void {
+    this.#waiting++
+    this.#order.add(entry)
+  }
+
+  /** One waits less; the next one comes in. */
+  #left(): void {
+    this.#waiting--
+    const node = this.#outside.first
+    if (node === undefined) return
+    LinkedList.remove(this.#outside, node)
+    node.value.stage = { _tag: "Blocked" }
+    this.#admit(node.value)
+  }
+
+  #ready(entry: Entry<I, A>): void {
+    const { bytes, items, kind } = entry.request
+    const group = this.#groups.get(kind) ?? { entries: LinkedList.make(), count: 0, bytes: 0 }
+    this.#groups.set(kind, group)
+    entry.stage = { _tag: "Ready", group, node: LinkedList.append(group.entries, entry) }
+    group.count += items.length
+    group.bytes += bytes
+  }
+
+  #unready(entry: Entry<I, A>): void {
+    const { stage } = entry
+    if (stage._tag !== "Ready") return
+    const { group, node } = stage
+    const { bytes, items, kind } = entry.request
+    entry.stage = { _tag: "Blocked" }
+    LinkedList.remove(group.entries, node)
+    group.count -= items.length
+    group.bytes -= bytes
+    if (group.entries.first === undefined) this.#groups.delete(kind)
+  }
+
+  /** At the next tick, so that callers of one tick go out together. */
+  #wake(): void {
+    if (this.#isAwake) return
+    this.#isAwake = true
+    this.#host.run(
+      Effect.andThen(
+        Effect.yieldNow,
+        Effect.sync(() => this.#pump())
+      )
+    )
+  }
+
+  #pump(): void {
+    this.#isAwake = false
+    while (this.#calls < this.#host.settings.callsMax) {
+      const kind = this.#next()
+      if (kind === undefined) return
+      this.#start(this.#makeUp(kind))
+    }
+  }
+
+  /**
+   * The kind to serve now: any when nothing is under way, else one that fills a call or has lingered.
+   * When all of them linger, the one that is due first sets the alarm.
+   */
+  #next(): string | undefined {
+    const { lingerMillis } = this.#host.settings
+    const isPatient = lingerMillis > 0 && this.#calls > 0 && !this.#isFlushing
+    const now = isPatient ? this.#host.now() : 0
+    let due = Infinity
+    for (const [kind, group] of this.#groups) {
+      const oldest = group.entries.first?.value
+      if (!isPatient || oldest === undefined || this.#isFull(group)) return kind
+      const end = oldest.since + lingerMillis
+      if (end <= now) return kind
+      due = Math.min(due, end)
+    }
+    if (due < Infinity) this.#setAlarm(due - now)
+    return undefined
+  }
+
+  #isFull({ bytes, count }: Group<I, A>): boolean {
+    return count >= this.#limits.countMax || bytes >= this.#limits.sizeMax
+  }
+
+  #setAlarm(millis: number): void {
+    if (this.#alarm !== undefined) return
+    this.#host.run(
+      Effect.withFiber((fiber) => {
+        this.#alarm = fiber
+        return Effect.andThen(
+          Effect.sleep(millis),
+          Effect.sync(() => {
+            this.#alarm = undefined
+            this.#pump()
+          })
+        )
+      })
+    )
+  }
+
+  /** As many of the oldest of this kind as fit; the first one always goes. */
+  #makeUp(kind: string): Batch<I, A> {
+    const entries: Array<Entry<I, A>> = []
+    const batch: Batch<I, A> = { entries, waiting: 0, fiber: undefined }
+    const isRoomFor = this.#room()
+    // Asked for anew each time: taking one out may make one ready, and an empty group is forgotten.
+    let entry = this.#first(kind)
+    while (entry !== undefined && isRoomFor(entry.request)) {
+      this.#unready(entry)
+      this.#order.take(entry)
+      entry.stage = { _tag: "Called", batch }
+      entries.push(entry)
+      entry = this.#first(kind)
+    }
+    this.#order.close(entries)
+    batch.waiting = entries.length
+    for (const _ of entries) this.#left()
+    this.#rotate(kind)
+    return batch
+  }
+
+  #first(kind: string): Entry<I, A> | undefined {
+    return this.#groups.get(kind)?.entries.first?.value
+  }
+
+  /** Whether one more fits into a call that began empty; into an empty one anything does. */
+  #room(): (request: Request<I, A>) => boolean {
+    const { countMax, sizeMax } = this.#limits
+    let count = 0
+    let bytes = 0
+    return (request) => {
+      const isEmpty = count === 0
+      count += request.items.length
+      bytes += request.bytes
+      return isEmpty || (count <= countMax && bytes <= sizeMax)
+    }
+  }
+
+  /** What is left of a kind waits until the other kinds had their turn. */
+  #rotate(kind: string): void {
+    const group = this.#groups.get(kind)
+    if (group === undefined) return
+    this.#groups.delete(kind)
+    this.#groups.set(kind, group)
+  }
+
+  #start(batch: Batch<I, A>): void {
+    this.#calls++
+    this.#host.run(
+      Effect.withFiber((fiber) => {
+        batch.fiber = fiber
+        return Effect.onExit(this.#callAll(batch.entries), () =>
+          Effect.sync(() => {
+            this.#calls--
+            this.#order.release(batch.entries)
+            this.#wake()
+            this.#drop()
+          })
+        )
+      })
+    )
+  }
+
+  /** One call for all of them. What a single one makes fail is taken apart until it fails that one. */
+  #callAll(batch: ReadonlyArray<Entry<I, A>>): Effect.Effect<void> {
+    const entries = batch.filter((entry) => this.#entries.has(entry))
+    const [first] = entries
+    if (first === undefined) return Effect.void
+    const items = entries.flatMap(({ request }) => request.items)
+    const call = Effect.suspend(() => first.request.call(items))
+    return Effect.flatMap(Effect.exit(withSpans(call, entries)), (exit) => {
+      const parts = divide(entries, exit)
+      if (parts !== undefined) {
+        return Effect.forEach(parts, (part) => this.#callAll(part), { discard: true })
+      }
+      const isWhole = Exit.isFailure(exit) || exit.value.length === items.length
+      this.#answer(entries, isWhole ? exit : tooFew)
+      return Effect.void
+    })
+  }
+
+  #answer(
+    entries: ReadonlyArray<Entry<I, A>>,
+    exit: Exit.Exit<ReadonlyArray<Outcome.Outcome<A>>, QueueError.QueueError>
+  ): void {
+    let from = 0
+    for (const entry of entries) {
+      const to = from + entry.request.items.length
+      // An interrupted one is gone from the set, and its outcomes are nobody's.
+      if (this.#entries.delete(entry)) {
+        entry.resume(Exit.isSuccess(exit) ? Exit.succeed(exit.value.slice(from, to)) : exit)
+      }
+      from = to
+    }
+  }
+
+  /** A lane that nobody uses is forgotten. */
+  #drop(): void {
+    if (this.#calls > 0 || this.#waiting > 0) return
+    this.#alarm?.interruptUnsafe()
+    this.#onIdle()
+  }
+}
+
+const spansOf = <I, A>(entries: ReadonlyArray<Entry<I, A>>): ReadonlySet<Tracer.AnySpan> => {
+  const spans = new Set<Tracer.AnySpan>()
+  for (const { span } of entries) if (span !== undefined) spans.add(span)
+  return spans
+}
+
+/** In the span that all callers share; otherwise what spans the call makes are linked to theirs. */
+const withSpans = <I, A>(call: Answer<A>, entries: ReadonlyArray<Entry<I, A>>): Answer<A> => {
+  const spans = [...spansOf(entries)]
+  const [first] = spans
+  if (first === undefined) return call
+  return spans.length === 1
+    ? Effect.provideService(call, Tracer.ParentSpan, first)
+    : Effect.linkSpans(call, spans)
+}
