@@ -49,6 +49,11 @@ export interface Harness<E = never, R = never> {
   /** How results call it: `memory`, `memory behind the full stack`. */
   readonly name: string
   readonly time: Time.Time
+  /**
+   * Probes of the service that fail on this endpoint, where it is not the service itself: the rules that
+   * lean on one are skipped. It runs before every such rule, so cache what it found.
+   */
+  readonly failedProbes?: Effect.Effect<ReadonlySet<string>, E, R>
   readonly open: (spec: QueueSpec) => Effect.Effect<Opened<E, R>, E, R | Scope.Scope>
 }
 
@@ -63,8 +68,8 @@ export const behind = <E, R, E2 = never, R2 = never>(
   name: string,
   decorators: Layer.Layer<QueueProvider.QueueProvider, E2, QueueProvider.QueueProvider | R2>
 ): Harness<E | E2, R | Exclude<R2, QueueProvider.QueueProvider>> => ({
+  ...self,
   name,
-  time: self.time,
   open: (spec) =>
     Effect.map(self.open(spec), (opened) => ({
       ...opened,

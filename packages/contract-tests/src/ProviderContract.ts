@@ -54,6 +54,8 @@ import { receiving } from "./internal/rules/receiving.ts"
 import { redelivery } from "./internal/rules/redelivery.ts"
 import { scheduling } from "./internal/rules/scheduling.ts"
 import { sending } from "./internal/rules/sending.ts"
+import { sessionAccepts } from "./internal/rules/sessionAccepts.ts"
+import { sessionFailures } from "./internal/rules/sessionFailures.ts"
 import { sessionLocks } from "./internal/rules/sessionLocks.ts"
 import { sessions } from "./internal/rules/sessions.ts"
 import { settlement } from "./internal/rules/settlement.ts"
@@ -71,6 +73,8 @@ export const rules: ReadonlyArray<ProviderRule.ProviderRule> = [
   ...redelivery,
   ...deadLetter,
   ...sessions,
+  ...sessionFailures,
+  ...sessionAccepts,
   ...sessionLocks,
   ...scheduling,
   ...limits,
@@ -115,11 +119,12 @@ const inOwnScope = <A, E, R>(
 const makeWorld = <E, R>(
   harness: Harness.Harness<E, R>,
   rule: ProviderRule.ProviderRule,
-  check: World.CheckOptions
+  check: World.CheckOptions,
+  changes: Partial<World.QueueOptions> = {}
 ): Effect.Effect<World.Service, Rule.RuleFailed, R | Scope.Scope> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
-    const options = { ...ProviderRule.queueDefaults, ...rule.queue }
+    const options = { ...ProviderRule.queueDefaults, ...rule.queue, ...changes }
     const prefix = rule.id.toLowerCase()
     const queue = yield* freshName(prefix)
     const { foreign, layer } = yield* Effect.mapError(
@@ -141,12 +146,24 @@ const makeWorld = <E, R>(
       provider,
       capabilities: provider.capabilities(queue),
       connect,
-      another: inOwnScope(makeWorld(harness, rule, check), context),
+      another: (other) => inOwnScope(makeWorld(harness, rule, check, other), context),
       foreign: Option.fromUndefinedOr(foreign),
       time: harness.time,
       check
     }
   })
+
+/** Why nothing is asked of the provider on this endpoint. */
+const probeReason = <E, R>(
+  { failedProbes }: Harness.Harness<E, R>,
+  rule: ProviderRule.ProviderRule
+): Effect.Effect<string | undefined, Rule.RuleFailed, R> =>
+  failedProbes === undefined || rule.probes === undefined
+    ? Effect.undefined
+    : failedProbes.pipe(
+        Effect.map((failed) => ProviderRule.probeReason(rule, failed)),
+        Effect.mapError(opening("the probes of the endpoint could not be run"))
+      )
 
 /**
  * The rules bound to a provider.
@@ -160,6 +177,8 @@ export const cases = <E, R>(
 ): ReadonlyArray<Contract.Case<R>> =>
   (options.rules ?? rules).map((rule) => {
     const check = Effect.gen(function* () {
+      const unproved = yield* probeReason(harness, rule)
+      if (unproved !== undefined) return yield* new Rule.RuleSkipped({ reason: unproved })
       const world = yield* makeWorld(harness, rule, options)
       const reason = ProviderRule.skipReason(rule, world)
       if (reason !== undefined) return yield* new Rule.RuleSkipped({ reason })
@@ -176,7 +195,7 @@ export const cases = <E, R>(
   })
 
 /** Rules of a live run wait most of the time; each has a queue of its own. */
-const liveConcurrency = 8
+const liveConcurrency = 32
 
 /**
  * Runs the rules outside of a test runner: which of them does this provider break?

@@ -39,6 +39,8 @@ export const groups = [
  */
 export interface ProviderRule extends Rule.Rule<World.World> {
   readonly group: (typeof groups)[number]
+  /** What it leans on of the service: the ids of probes. Absent: nothing. */
+  readonly probes?: ReadonlyArray<string>
   /** The queue it needs; what is absent is as in {@link queueDefaults}. */
   readonly queue?: Partial<World.QueueOptions>
   /** Why it does not apply to a queue that can do this; nothing when it does. */
@@ -100,6 +102,30 @@ export const lacks =
     Capabilities.isSupported(capabilities[feature])
       ? `${feature} is declared ${capabilities[feature]}`
       : undefined
+
+/**
+ * Why the rule says nothing on an endpoint where these probes fail: whose fault it is cannot be told.
+ *
+ * **Example** (An emulator without the rule of groups)
+ *
+ * ```ts
+ * import { ProviderContract, ProviderRule } from "@queue-runtime/contract-tests"
+ *
+ * const failed = new Set(["P2"])
+ * ProviderContract.rules.flatMap((rule) => ProviderRule.probeReason(rule, failed) ?? [])[0]
+ * // => "leans on probe P2, which fails on this endpoint"
+ * ```
+ *
+ * @category skipping
+ * @since 0.1.0
+ */
+export const probeReason = (
+  { probes = [] }: Pick<ProviderRule, "probes">,
+  failed: ReadonlySet<string>
+): string | undefined => {
+  const first = probes.find((id) => failed.has(id))
+  return first === undefined ? undefined : `leans on probe ${first}, which fails on this endpoint`
+}
 
 /**
  * Why the rule does not apply to a queue that was made for it.

@@ -99,8 +99,8 @@ export const harness = <E, R>(
   self: Harness.Harness<E, R>,
   sabotage: Sabotage
 ): Harness.Harness<E, R> => ({
+  ...self,
   name: `${self.name}, sabotaged: ${sabotage.id}`,
-  time: self.time,
   open: (spec) =>
     Effect.zipWith(self.open(spec), sabotage.make, (opened, connect) => {
       const broken = Effect.flatMap(QueueProvider.QueueProvider, (provider) =>
@@ -154,7 +154,9 @@ export const run = <E, R>(
   sabotage: Sabotage,
   options: ProviderContract.Options = {}
 ): Effect.Effect<Verdict, never, R> => {
-  const cases = ProviderContract.cases(harness(self, sabotage), options)
+  // Whether a sequence fails is asked, and not how small it can be.
+  const quick = { shrinksMax: 0, ...options }
+  const cases = ProviderContract.cases(harness(self, sabotage), quick)
   return Effect.map(Contract.run(cases, { concurrency }), (results) => {
     const failed = results.flatMap(({ id, status }) => (status === "failed" ? [id] : []))
     const caughtBy = failed.filter((id) => sabotage.caughtBy.includes(id))

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type * as Sabotage from "./Sabotage.ts"
+import { accepting } from "./internal/sabotages/accepting.ts"
+import { batching } from "./internal/sabotages/batching.ts"
 import { bytes } from "./internal/sabotages/bytes.ts"
 import { capabilities } from "./internal/sabotages/capabilities.ts"
 import { concurrency } from "./internal/sabotages/concurrency.ts"
@@ -15,9 +17,11 @@ import { receiving } from "./internal/sabotages/receiving.ts"
 import { redelivery } from "./internal/sabotages/redelivery.ts"
 import { sending } from "./internal/sabotages/sending.ts"
 import { sessionLocks } from "./internal/sabotages/sessionLocks.ts"
+import { sessionOrder } from "./internal/sabotages/sessionOrder.ts"
 import { sessions } from "./internal/sabotages/sessions.ts"
 import { settlement } from "./internal/sabotages/settlement.ts"
 import { time } from "./internal/sabotages/time.ts"
+import { waiting } from "./internal/sabotages/waiting.ts"
 
 /**
  * All of them, by what they break.
@@ -28,10 +32,13 @@ import { time } from "./internal/sabotages/time.ts"
 export const all: ReadonlyArray<Sabotage.Sabotage> = [
   ...sending,
   ...receiving,
+  ...waiting,
   ...settlement,
   ...redelivery,
   ...deadLetters,
   ...sessions,
+  ...sessionOrder,
+  ...accepting,
   ...sessionLocks,
   ...time,
   ...bytes,
@@ -39,5 +46,6 @@ export const all: ReadonlyArray<Sabotage.Sabotage> = [
   ...limits,
   ...errors,
   ...connections,
-  ...concurrency
+  ...concurrency,
+  ...batching
 ]

@@ -80,7 +80,13 @@ export const live: Time = {
 export const withLive = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Clock.Clock, Clock.Clock.defaultValue())
 
-const testClock: Layer.Layer<TestClock.TestClock> = TestClock.layer()
+/**
+ * It warns after a while of a test that waits without moving the time. A rule that does has failed by
+ * its limit before, and says which it is.
+ */
+const testClock: Layer.Layer<TestClock.TestClock> = TestClock.layer({
+  warningDelay: Duration.minutes(5)
+})
 
 /**
  * Runs an effect on a clock of this kind: a fresh `TestClock`, or the machine's.

@@ -56,6 +56,8 @@ export interface CheckOptions {
   readonly runs?: number
   /** The same seed makes the same sequences. Default: 1. */
   readonly seed?: string | number
+  /** How often a failing sequence is tried with less in it. */
+  readonly shrinksMax?: number
   /** The token of a failure: runs that sequence alone. */
   readonly replay?: string
 }
@@ -77,7 +79,9 @@ export interface Service {
   /** One more connection to the same queue, open until the scope closes. */
   readonly connect: Effect.Effect<QueueProvider.Service, Rule.RuleFailed, Scope.Scope>
   /** The same again on a new queue. */
-  readonly another: Effect.Effect<Service, Rule.RuleFailed, Scope.Scope>
+  readonly another: (
+    changes?: Partial<QueueOptions>
+  ) => Effect.Effect<Service, Rule.RuleFailed, Scope.Scope>
   /** Absent where the harness has none. */
   readonly foreign: Option.Option<Foreign>
   readonly time: Time.Time

@@ -25,9 +25,11 @@ describe("Harness", () => {
         "mine",
         Effect.succeed((call) => call)
       )
-      const behind = Harness.behind(tiny, "tiny behind mine", decorators)
+      const failedProbes = Effect.succeed(new Set(["P1"]))
+      const behind = Harness.behind({ ...tiny, failedProbes }, "tiny behind mine", decorators)
       assert.strictEqual(behind.name, "tiny behind mine")
       assert.strictEqual(behind.time, tiny.time)
+      assert.strictEqual(behind.failedProbes, failedProbes)
       const opened = yield* behind.open(spec)
       assert.deepStrictEqual(asked, [spec])
       assert.deepStrictEqual(yield* stackOf(opened), ["mine", "tiny"])

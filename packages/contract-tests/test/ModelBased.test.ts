@@ -26,6 +26,19 @@ describe("ModelBased", () => {
     })
   )
 
+  it.effect("R12.2 a failing sequence is left as it is where nobody asks for a small one", () =>
+    Effect.gen(function* () {
+      const [small, whole] = [
+        yield* check({ runs: 20, seed: 7 }),
+        yield* check({ runs: 20, seed: 7, shrinksMax: 0 })
+      ]
+      const countOf = (reason = "") => Number(/; (\d+) operations are enough/u.exec(reason)?.[1])
+      assert.isAtMost(countOf(small?.reason), countOf(whole?.reason))
+      const first = (reason = "") => /^sequence \d+/u.exec(reason)?.[0]
+      assert.strictEqual(first(small?.reason), first(whole?.reason))
+    })
+  )
+
   it.effect("R12.1 the same seed fails in the same way; no sequence at all is not a success", () =>
     Effect.gen(function* () {
       const [one, other] = [yield* check({ seed: "s" }), yield* check({ seed: "s" })]

@@ -72,6 +72,14 @@ describe("rules", () => {
     }
   })
 
+  it("R12.1 lean on the probes that their sources name, by ids that there are", () => {
+    for (const { id, probes = [], source } of rules) {
+      for (const probe of probes) assert.match(probe, /^P[1-9]\d?$/u, id)
+      assert.strictEqual(new Set(probes).size, probes.length, id)
+      for (const [, probe] of source.matchAll(/probe (P\d+)/gu)) assert.include(probes, probe, id)
+    }
+  })
+
   it("R12.1 adding, removing or rewording one is deliberate: providers may newly fail", async () => {
     const all = Object.fromEntries(rules.map(({ id, title }) => [id, title]))
     await expect(`${JSON.stringify(all, undefined, 2)}\n`).toMatchFileSnapshot("../rules.json")
@@ -106,13 +114,53 @@ describe("run", () => {
     })
   )
 
+  it.effect(
+    "R12.1 a rule that leans on a probe which fails on the endpoint is skipped for it",
+    () =>
+      Effect.gen(function* () {
+        const { asked, harness: tiny } = harness()
+        const onProbes = { ...tiny, failedProbes: Effect.succeed(new Set(["P2", "P20"])) }
+        const leaning = { ...rule(Effect.void), probes: ["P1", "P2"] }
+        const results = yield* ProviderContract.run(onProbes, {
+          rules: [leaning, { ...leaning, probes: ["P1"] }, rule(Effect.void)]
+        })
+        assert.deepStrictEqual(
+          results.map(({ reason, status }) => [status, reason]),
+          [
+            ["skipped", "leans on probe P2, which fails on this endpoint"],
+            ["passed", undefined],
+            ["passed", undefined]
+          ]
+        )
+        // No queue is made for what is not asked.
+        assert.strictEqual(asked.length, 2)
+      })
+  )
+
+  it.effect("R12.1 probes that cannot be run are a failure of the rules that lean on one", () =>
+    Effect.gen(function* () {
+      const error = QueueError.make(new QueueError.ConnectionFailed({}))
+      const unreachable: Harness.Harness<QueueError.QueueError> = {
+        ...harness().harness,
+        failedProbes: Effect.fail(error)
+      }
+      const leaning = { ...rule(Effect.void), probes: ["P1"] }
+      const [first, second] = yield* ProviderContract.run(unreachable, {
+        rules: [leaning, rule(Effect.void)]
+      })
+      assert.strictEqual(first?.status, "failed")
+      assert.match(first?.reason ?? "", /^the probes of the endpoint could not be run: Connection/u)
+      assert.strictEqual(second?.status, "passed")
+    })
+  )
+
   it.effect("R12.1 a world has connections of one queue, and others on new queues", () =>
     Effect.gen(function* () {
       const { asked, harness: tiny } = harness()
       const run = Effect.gen(function* () {
         const world = yield* World.World
         const other = yield* world.connect
-        const another = yield* world.another
+        const another = yield* world.another()
         const isOther = other !== world.provider && another.provider !== world.provider
         if (!isOther) return yield* new Rule.RuleFailed({ what: "one connection for all" })
         const names = [world.queue, another.queue, world.missing]

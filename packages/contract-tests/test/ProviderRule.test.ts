@@ -55,4 +55,14 @@ describe("ProviderRule", () => {
     const both = { ...slow, skip: ProviderRule.needs("peek") }
     assert.strictEqual(reasonOf(both, Time.live), "peek is declared unsupported")
   })
+
+  it("R12.1 a rule that leans on no probe is asked whatever fails, one that does names it", () => {
+    const failed = new Set(["P5", "P2"])
+    assert.isUndefined(ProviderRule.probeReason(rule, failed))
+    assert.isUndefined(ProviderRule.probeReason({ probes: ["P1"] }, failed))
+    assert.strictEqual(
+      ProviderRule.probeReason({ probes: ["P1", "P2", "P5"] }, failed),
+      "leans on probe P2, which fails on this endpoint"
+    )
+  })
 })

@@ -1,5 +1,6 @@
 /** What rules are written with: steps on the queue of the rule's world. */
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -205,6 +206,12 @@ export const receiveOne = Effect.fnUntraced(function* (
   return yield* expect.present("a message that must be delivered", first)
 })
 
+/** Sends one message, and receives it. */
+export const deliver = Effect.fnUntraced(function* (id: string): Step<Received> {
+  yield* send([id])
+  return yield* receiveOne()
+})
+
 /** Exactly these, in any order: a queue without sessions promises none. They are answered in this order. */
 export const receiveIds = Effect.fnUntraced(function* (
   expected: ReadonlyArray<string>,
@@ -392,6 +399,41 @@ export const takeIds = Effect.fnUntraced(function* (
   return received
 })
 
+/**
+ * The messages of a session one after the other, each completed before the next: what was sent while one
+ * was in hand comes on SQS only after it.
+ */
+export const takeInTurn = Effect.fnUntraced(function* (
+  session: QueueSession.QueueSession,
+  expected: ReadonlyArray<string>
+): Step<ReadonlyArray<Received>> {
+  const received: Array<Received> = []
+  for (const id of expected) {
+    const one = yield* takeIds(session, [id])
+    yield* complete(one, session)
+    received.push(...one)
+  }
+  return received
+})
+
+/** A session with these messages, accepted, and the first of them in hand: all, unless told. */
+export const holding = Effect.fnUntraced(function* (
+  name: string,
+  sent: ReadonlyArray<string>,
+  inHand: ReadonlyArray<string> = sent
+): Step<
+  { readonly session: QueueSession.QueueSession; readonly received: ReadonlyArray<Received> },
+  Scope.Scope
+> {
+  yield* sendTo(name, sent)
+  const session = yield* accept(name)
+  return { session, received: yield* takeIds(session, inHand) }
+})
+
+/** The session that an accept answered, by its id. */
+export const granted = (session: Option.Option<QueueSession.QueueSession>): string | undefined =>
+  Option.getOrUndefined(Option.map(session, ({ sessionId }) => sessionId))
+
 /** The next messages of a session are these deliveries: `a1:2`. */
 export const takeCounted = Effect.fnUntraced(function* (
   session: QueueSession.QueueSession,
@@ -412,6 +454,19 @@ export const takeNone = Effect.fnUntraced(function* (
   yield* expect.equal("the session's messages", ids(received), [])
 })
 
-/** Those at these places. */
+/** The same time, as exactly as the broker's clock and ours agree: to the millisecond on a virtual one. */
+export const isTime = Effect.fnUntraced(function* (
+  what: string,
+  actual: DateTime.Utc,
+  expected: DateTime.Utc
+): Step<void> {
+  const { time } = yield* world
+  const apart = Duration.abs(DateTime.distance(expected, actual))
+  if (Duration.isGreaterThanOrEqualTo(apart, time.precision)) {
+    yield* expect.equal(what, actual, expected)
+  }
+})
+
+/** The one at this place. */
 export const at = <A>(items: ReadonlyArray<A>, index: number): Effect.Effect<A, Rule.RuleFailed> =>
   expect.present(`message ${index}`, items[index])

@@ -35,7 +35,8 @@ export const capabilities: Capabilities.Capabilities = {
   timeToLive: "unsupported",
   deduplication: "unsupported",
   deadLetter: "unsupported",
-  peek: "unsupported"
+  peek: "unsupported",
+  deliveryCount: "exact"
 }
 
 /** What connections to one queue share. */

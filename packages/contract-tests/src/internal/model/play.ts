@@ -2,11 +2,22 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Capabilities, type QueueProvider, Verdict } from "@queue-runtime/core"
-import * as Rule from "../../Rule.ts"
-import type * as World from "../../World.ts"
 import type * as Scope from "effect/Scope"
+import {
+  Capabilities,
+  type Message,
+  type QueueError,
+  type QueueProvider,
+  Verdict
+} from "@queue-runtime/core"
+import * as Rule from "../../Rule.ts"
+import type * as Time from "../../Time.ts"
+import type * as World from "../../World.ts"
+import * as expect from "../expect.ts"
 import * as steps from "../steps.ts"
 
 /** Sequences of commands on a queue against a model of it. */
@@ -30,18 +41,11 @@ export const Part = Schema.Literals([0.3, 0.6, 1.1])
 
 const delayPart = 0.45
 
-/** A message of the model. */
-export interface Item {
-  readonly id: string
-  /** Deliveries so far. */
-  count: number
-  /** When it may be delivered; in hand, when its lock ends. */
-  freeAt: number
-}
-
 /** What the queue under test can do, and the clock the model goes by. */
 export interface Table {
   readonly clients: readonly [QueueProvider.Service, QueueProvider.Service]
+  /** Closes the connection of the second client, and gives it another. */
+  readonly reconnect: Effect.Effect<void, Rule.Failure, World.World | Scope.Scope>
   readonly lockMillis: number
   readonly delayMillis: number
   /** Deliveries of one message; without dead letters there is no end. */
@@ -50,14 +54,27 @@ export interface Table {
   readonly delays: boolean
 }
 
+/** The next time that a broker which tells times this exactly can keep. */
+export const told = (millis: number, { precision }: Time.Time): number => {
+  const step = Duration.toMillis(precision)
+  return Math.ceil(millis / step) * step
+}
+
 export const table = Effect.fnUntraced(function* (needsNativeDelay: boolean) {
-  const { capabilities, connect, options, provider } = yield* steps.world
+  const { capabilities, connect, options, provider, time } = yield* steps.world
   const lockMillis = Duration.toMillis(capabilities.lockDuration)
+  let second = yield* steps.closable(connect)
+  const clients: [QueueProvider.Service, QueueProvider.Service] = [provider, second.value]
   const hasDeadLetters = Capabilities.isSupported(capabilities.deadLetter)
   const made: Table = {
-    clients: [provider, yield* connect],
+    clients,
+    reconnect: Effect.gen(function* () {
+      yield* steps.ends(second.close)
+      second = yield* steps.closable(connect)
+      clients[1] = second.value
+    }),
     lockMillis,
-    delayMillis: lockMillis * delayPart,
+    delayMillis: told(lockMillis * delayPart, time),
     deliveriesMax: hasDeadLetters ? options.deliveriesMax : Number.POSITIVE_INFINITY,
     hasDeadLetters,
     // A delay that the library emulates may be cut short by whoever lets go of the message.
@@ -83,17 +100,65 @@ export const verdictOf = (
 export const delayOf = (verdict: Verdict.Verdict): number =>
   verdict._tag === "Abandon" ? Duration.toMillis(verdict.delay) : 0
 
+/** More than one batch of SQS, and more sessions than one page of a listing may hold. */
+export const manyMax = 12
+
+/** One of those there are, whatever number was drawn. */
+export const at = <A>(items: ReadonlyArray<A>, which: number): A | undefined =>
+  items[which % Math.max(1, items.length)]
+
+/** In as few calls as the queue takes; each message must be taken. */
+export const sendAllBy = Effect.fnUntraced(function* (
+  client: QueueProvider.Service,
+  messages: ReadonlyArray<Message.Stamped>
+): steps.Step<void> {
+  const { capabilities, queue } = yield* steps.world
+  const { sendCountMax } = capabilities
+  for (let from = 0; from < messages.length; from += sendCountMax) {
+    const some = messages.slice(from, from + sendCountMax)
+    const outcomes = yield* steps.ends(client.send(queue, some))
+    const expected = some.map(() => "ok")
+    yield* expect.equal("the outcomes", steps.tags(outcomes), expected)
+  }
+})
+
+/** Two sends that meet, each by a client of its own. */
+export const sendTogether = Effect.fnUntraced(function* (
+  clients: Table["clients"],
+  batches: readonly [ReadonlyArray<Message.Stamped>, ReadonlyArray<Message.Stamped>]
+): steps.Step<void> {
+  const { queue } = yield* steps.world
+  const sends = [clients[0].send(queue, batches[0]), clients[1].send(queue, batches[1])]
+  const outcomes = yield* steps.ends(Effect.all(sends, { concurrency: "unbounded" }))
+  for (const [index, batch] of batches.entries()) {
+    const expected = batch.map(() => "ok")
+    yield* expect.equal("the outcomes", steps.tags(outcomes[index] ?? []), expected)
+  }
+})
+
+/** A call that is interrupted while it waits, or an answer that was quicker. */
+export const interrupted = Effect.fnUntraced(function* <A>(
+  call: Effect.Effect<A, QueueError.QueueError>
+): steps.Step<Option.Option<A>> {
+  const fiber = yield* steps.start(call)
+  fiber.interruptUnsafe()
+  const exit = yield* steps.ends(Fiber.await(fiber))
+  if (Exit.isSuccess(exit)) return Option.some(exit.value)
+  if (Exit.hasInterrupts(exit)) return Option.none()
+  return yield* Effect.map(exit, Option.some)
+})
+
 export const now = Clock.currentTimeMillis
 
 /** Lets a little time pass while something is about to happen: a model says what was, not what may be. */
 export const clearOf = Effect.fnUntraced(function* (
   borders: () => ReadonlyArray<number>
 ): steps.Step<void> {
-  const { time } = yield* steps.world
-  const margin = Duration.toMillis(time.precision) * 3
+  const { time: clock } = yield* steps.world
+  const margin = Duration.toMillis(clock.precision) * 3
   while (true) {
-    const at = yield* now
-    if (!borders().some((border) => Math.abs(border - at) <= margin)) return
+    const time = yield* now
+    if (!borders().some((border) => Math.abs(border - time) <= margin)) return
     yield* steps.pass(Duration.millis(margin))
   }
 })

@@ -1,6 +1,9 @@
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { Message, MessageId, Verdict } from "@queue-runtime/core"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import { Message, MessageId, Outcome, Verdict } from "@queue-runtime/core"
 import { needs, type ProviderRule } from "../../ProviderRule.ts"
 import * as expect from "../expect.ts"
 import * as steps from "../steps.ts"
@@ -13,6 +16,8 @@ const group = "Batching"
 const expected = ["ok", "ReceiptExpired", "ok", "ReceiptExpired", "ok"]
 
 const all = ["a", "b", "c", "d", "e"]
+
+const together = { concurrency: "unbounded" } as const
 
 /** Five deliveries, two of whose receipts are used. */
 const twoUsed = Effect.gen(function* () {
@@ -155,6 +160,166 @@ export const batching: ReadonlyArray<ProviderRule> = [
       yield* steps.receiveNoneNow()
       yield* steps.pass(DateTime.distance(now, DateTime.add(now, { seconds: 8 })))
       yield* steps.receiveIds(["b"])
+    })
+  },
+  {
+    id: "BATCH-8",
+    group,
+    title: "sends side by side are each answered with their own messages",
+    source: "SPEC R3.10: merged without the caller asking, each still gets its own result",
+    breaks: "hands out the outcomes of a merged call in another order",
+    run: Effect.gen(function* () {
+      const { provider, queue } = yield* world
+      const calls = [["a"], ["b"], ["c", "d"], ["e"], ["f", "g", "h"], ["i"]]
+      const sending = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
+        const messages = yield* Effect.forEach(ids, (id) => steps.message(id))
+        return steps.ids(yield* Outcome.all(yield* provider.send(queue, messages)))
+      })
+      const sent = yield* steps.ends(Effect.forEach(calls, sending, together))
+      yield* expect.equal("the messages each call was answered with", sent, calls)
+      yield* steps.receiveIds(calls.flat())
+    })
+  },
+  {
+    id: "BATCH-9",
+    group,
+    title: "of sends side by side one that is too large fails alone",
+    source: "SPEC R1.7, R3.10; SQS refuses a batch that is too large as a whole",
+    breaks: "fails whoever was merged with it",
+    run: Effect.gen(function* () {
+      const { capabilities, provider, queue } = yield* world
+      const { messageSizeMax } = capabilities
+      if (messageSizeMax > 8 * 1024 * 1024) return yield* expect.skip("messages may be too large")
+      const large = yield* Message.bytes(new Uint8Array(messageSizeMax + 1))
+      const sending = Effect.fnUntraced(function* (id: string) {
+        const one =
+          id === "c" ? Message.stamp(large, MessageId.makeUnsafe(id)) : yield* steps.message(id)
+        const result = yield* Effect.result(provider.send(queue, [one]))
+        return Result.isSuccess(result) ? steps.tags(result.success) : [result.failure.reason._tag]
+      })
+      const outcomes = yield* steps.ends(Effect.forEach(all, sending, together))
+      const wanted = all.map((id) => [id === "c" ? "MessageTooLarge" : "ok"])
+      yield* expect.equal("the outcomes", outcomes, wanted)
+      yield* steps.receiveIds(["a", "b", "d", "e"])
+    })
+  },
+  {
+    id: "BATCH-10",
+    group,
+    title: "completions side by side, two of used receipts, are each answered their own outcome",
+    source: "SPEC R3.4, R3.10; SQS answers a batch by entry, in any order",
+    breaks: "takes a merged call for done, or for failed, as a whole",
+    run: Effect.gen(function* () {
+      const received = yield* twoUsed
+      const completing = (one: steps.Received) => steps.settleTags([one], Verdict.complete)
+      const outcomes = yield* steps.ends(Effect.forEach(received, completing, together))
+      yield* expect.equal("the outcomes", outcomes.flat(), expected)
+      yield* steps.passLock
+      yield* steps.receiveNone()
+    })
+  },
+  {
+    id: "BATCH-11",
+    group,
+    title: "abandons side by side have each their own delay",
+    source: "SPEC R3.1, R3.10; SQS takes the visibility by entry",
+    breaks: "merges what has not the same verdict, and takes the first one's delay for all",
+    skip: needs("abandonDelay"),
+    run: Effect.gen(function* () {
+      yield* steps.send(["a", "b", "c"])
+      const received = yield* steps.receiveIds(["a", "b", "c"])
+      const abandoning = (one: steps.Received) => {
+        const delay = one.messageId === "b" ? Duration.seconds(6) : Duration.zero
+        return steps.settleTags([one], Verdict.abandon(delay))
+      }
+      const outcomes = yield* steps.ends(Effect.forEach(received, abandoning, together))
+      yield* expect.equal("the outcomes", outcomes.flat(), ["ok", "ok", "ok"])
+      yield* steps.complete(yield* steps.receiveIds(["a", "c"]))
+      yield* steps.receiveNoneNow()
+      yield* steps.pass(Duration.seconds(8))
+      yield* steps.receiveIds(["b"])
+    })
+  },
+  {
+    id: "BATCH-12",
+    group,
+    title: "renewals side by side, two of used receipts, are each answered their own outcome",
+    source: "SPEC R3.10; SQS ChangeMessageVisibilityBatch answers by entry",
+    breaks: "answers all of a merged call what the first one is answered",
+    run: Effect.gen(function* () {
+      const { capabilities, provider } = yield* world
+      const received = yield* twoUsed
+      yield* steps.passUntilJustBefore(capabilities.lockDuration)
+      const renewals = Effect.forEach(
+        received,
+        ({ receipt }) => provider.renewLock([receipt]),
+        together
+      )
+      const outcomes = yield* steps.ends(renewals)
+      yield* expect.equal("the outcomes", outcomes.flatMap(steps.tags), expected)
+      yield* steps.passOver
+      yield* steps.receiveNoneNow()
+      yield* steps.complete(received.filter((_, index) => expected[index] === "ok"))
+    })
+  },
+  {
+    id: "BATCH-13",
+    group,
+    title: "sessions whose senders work side by side keep each its order",
+    source: "SPEC R3.10, R4.1; SQS.md §7: one batch in flight a group, or what failed is overtaken",
+    breaks: "answers a send before it is sent, and sends the newest first",
+    queue: { sessions: true },
+    run: Effect.gen(function* () {
+      const names = ["A", "B", "C", "D"]
+      const parts = (name: string) => [
+        [`${name}1`],
+        [`${name}2`],
+        [`${name}3`, `${name}4`],
+        [`${name}5`]
+      ]
+      const sender = (name: string) =>
+        Effect.forEach(parts(name), (ids) => steps.sendTo(name, ids), { discard: true })
+      yield* steps.ends(Effect.forEach(names, sender, together))
+      const reading = Effect.gen(function* () {
+        const session = yield* steps.acceptNext()
+        const { sessionId } = session
+        yield* steps.takeInTurn(session, parts(sessionId).flat())
+        return String(sessionId)
+      })
+      const read = yield* Effect.forEach(names, () => Effect.scoped(reading))
+      yield* expect.equal("the sessions", read.toSorted(), names)
+    })
+  },
+  {
+    id: "BATCH-14",
+    group,
+    title: "a sender that is interrupted takes no other's message with it",
+    source: "SPEC R3.10: what is merged is each caller's own",
+    breaks: "drops, or interrupts, the call that it was merged into",
+    run: Effect.gen(function* () {
+      const { provider, queue } = yield* world
+      const senders = yield* Effect.forEach(all, (id) =>
+        Effect.flatMap(steps.message(id), (one) =>
+          Effect.forkChild(Effect.flatMap(provider.send(queue, [one]), Outcome.single), {
+            startImmediately: true
+          })
+        )
+      )
+      const isStopped = (index: number) => index === 1
+      yield* Fiber.interruptAll(senders.filter((_, index) => isStopped(index)))
+      const others = senders.filter((_, index) => !isStopped(index))
+      const sent = yield* Effect.forEach(others, (sender) => steps.join(sender))
+      const wanted = all.filter((_, index) => !isStopped(index))
+      yield* expect.equal("the messages sent", steps.ids(sent), wanted)
+      // The interrupted one may have been sent already.
+      const delivered: Array<string> = []
+      while (wanted.some((id) => !delivered.includes(id))) {
+        const one = yield* steps.receiveOne()
+        delivered.push(one.messageId)
+        yield* steps.complete([one])
+      }
+      const own = delivered.filter((id) => wanted.includes(id))
+      yield* expect.equal("the messages delivered", own.toSorted(), wanted)
     })
   }
 ]

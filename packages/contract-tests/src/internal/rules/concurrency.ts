@@ -11,6 +11,9 @@ const { world } = steps
 
 const group = "Concurrency"
 
+/** What comes in many receives stays locked until all are there. */
+const longLock = { lockDuration: Duration.minutes(1) }
+
 const together = { concurrency: "unbounded" } as const
 
 const numbered = (count: number): ReadonlyArray<string> =>
@@ -34,7 +37,7 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     breaks: "completes what was abandoned",
     run: Effect.gen(function* () {
       const all = numbered(20)
-      yield* steps.send(all)
+      yield* steps.sendInCalls(yield* Effect.forEach(all, (id) => steps.message(id)))
       const received = yield* steps.receiveIds(all)
       const verdictOf = (index: number) => (index % 5 === 4 ? Verdict.abandon() : Verdict.complete)
       const outcomes = yield* steps.ends(
@@ -84,8 +87,7 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.4; Receipt: it settles that delivery once",
     breaks: "answers both with success",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       const [completed, abandoned] = yield* steps.ends(
         Effect.all([settling(a, Verdict.complete), settling(a, Verdict.abandon())], together)
       )
@@ -103,8 +105,7 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     breaks: "renews by storing the delivery again",
     run: Effect.gen(function* () {
       const { provider } = yield* world
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       const both = Effect.all(
         [
           provider.renewLock([a.receipt]),
@@ -127,8 +128,7 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     breaks: "lets the heartbeat have the last word",
     run: Effect.gen(function* () {
       const { provider } = yield* world
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       const renewal = provider.renewLock([a.receipt])
       const all = Effect.all([renewal, settling(a, Verdict.abandon()), renewal, renewal], together)
       const [, abandoned] = yield* steps.ends(all)
@@ -143,6 +143,7 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     title: "sends side by side are all taken and delivered, once each",
     source: "SPEC R3.2; 5,000 concurrent sends: 1,750 SenderBusy (SERVICEBUS.md §5.4)",
     breaks: "loses one of two that meet",
+    queue: longLock,
     run: Effect.gen(function* () {
       const all = numbered(40)
       const sends = Effect.forEach(all, (id) => steps.send([id]), together)
@@ -157,10 +158,11 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     title: "receivers side by side never get one message twice, and together get all",
     source: "SPEC R3.5",
     breaks: "picks a message and marks it later",
+    queue: longLock,
     run: Effect.gen(function* () {
       const { provider, queue, time } = yield* world
       const all = numbered(30)
-      yield* steps.send(all)
+      yield* steps.sendInCalls(yield* Effect.forEach(all, (id) => steps.message(id)))
       const seen: Array<string> = []
       const wait = time.quiet
       const ask = provider.receive(QueueAddress.queue(queue), { max: 4, wait })
@@ -194,6 +196,7 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     group,
     title: "of accepts of one session side by side one alone is granted",
     source: "SPEC R4.3",
+    probes: ["P2"],
     breaks: "looks whether it is free, and takes it later",
     queue: { sessions: true },
     skip: needs("acceptSpecific"),
@@ -223,6 +226,7 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
     group,
     title: "accepts of the next session side by side are granted different ones",
     source: "SPEC R4.3",
+    probes: ["P3"],
     breaks: "hands the first free session to everybody who asks at that moment",
     queue: { sessions: true },
     run: Effect.gen(function* () {
@@ -257,6 +261,29 @@ export const concurrency: ReadonlyArray<ProviderRule> = [
       const session = yield* steps.acceptNext()
       yield* expect.equal("the session granted", session.sessionId, "A")
       yield* steps.takeIds(session, ["a1"])
+    })
+  },
+  {
+    id: "CONCUR-12",
+    group,
+    title: "a receive that waits holds up no other call of its connection",
+    source: "QueueProvider: every method may run concurrently with every other",
+    breaks: "has one channel, and one request on it at a time",
+    run: Effect.gen(function* () {
+      const { provider, queue } = yield* world
+      yield* steps.send(["a", "b"])
+      const [a, b] = yield* steps.receiveIds(["a", "b"])
+      const options = { max: 1, wait: Duration.seconds(20) }
+      const call = yield* steps.start(provider.receive(QueueAddress.queue(queue), options))
+      const kept = yield* expect.present("b", b)
+      const renewed = steps.tags(yield* steps.ends(provider.renewLock([kept.receipt])))
+      yield* expect.equal("the renewal", renewed, ["ok"])
+      yield* steps.complete([yield* expect.present("a", a), kept])
+      yield* steps.receiveNoneNow()
+      yield* expect.equal("the end of the wait", call.pollUnsafe(), undefined)
+      yield* steps.send(["c"])
+      const received = yield* steps.join(call)
+      yield* expect.equal("the messages", steps.ids(received), ["c"])
     })
   }
 ]

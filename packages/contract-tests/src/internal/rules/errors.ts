@@ -206,8 +206,7 @@ export const errors: ReadonlyArray<ProviderRule> = [
     breaks: "abandons at once, or for ever",
     run: Effect.gen(function* () {
       const { provider } = yield* world
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       for (const delay of [Duration.infinity, Duration.negate(Duration.seconds(1))]) {
         const call = provider.settle([a.receipt], Verdict.abandon(delay))
         const result = yield* steps.ends(Effect.result(call))

@@ -94,6 +94,7 @@ export const interop: ReadonlyArray<ProviderRule> = [
     group,
     title: "text of every kind arrives as sent, byte for byte",
     source: "SPEC R1.5: 4-byte emoji; line ends, marks and what looks like somebody's encoding",
+    probes: ["P66"],
     breaks: "normalises, trims, or decodes what only looks encoded",
     run: Effect.gen(function* () {
       for (const text of texts) yield* steps.complete([yield* arrives(utf8(text))])
@@ -232,6 +233,7 @@ export const interop: ReadonlyArray<ProviderRule> = [
     group,
     title: "a message of a program without this library arrives: its text as UTF-8, its attributes",
     source: "SPEC R1.6",
+    probes: ["P66"],
     breaks: "takes every message for one of its own",
     run: Effect.gen(function* () {
       const { foreign } = yield* world
@@ -249,6 +251,7 @@ export const interop: ReadonlyArray<ProviderRule> = [
     group,
     title: "a text that we send is the same text for a program without this library",
     source: "SPEC R1.6",
+    probes: ["P66"],
     breaks: "sends text in an envelope, or in base64",
     run: Effect.gen(function* () {
       const { foreign } = yield* world

@@ -152,10 +152,10 @@ export const lifecycle: ReadonlyArray<ProviderRule> = [
     source: "SPEC R10.4, R2.3",
     breaks: "hangs, throws, or works on",
     run: Effect.gen(function* () {
-      const { queue } = yield* world
+      const { queue, time } = yield* world
       const address = QueueAddress.queue(queue)
       const other = yield* connection
-      const wait = Duration.seconds(1)
+      const wait = time.patience
       yield* steps.send(["a"])
       const [a] = yield* steps.ends(other.value.receive(address, { max: 1, wait }), wait)
       const { receipt } = yield* expect.present("the message", a)
@@ -177,10 +177,10 @@ export const lifecycle: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.2; Service Bus: closed unsettled, it stays locked until expiry",
     breaks: "renews for a client that is gone, or loses what it had prefetched",
     run: Effect.gen(function* () {
-      const { queue } = yield* world
+      const { queue, time } = yield* world
       const other = yield* connection
       yield* steps.send(["a", "b"])
-      const wait = Duration.seconds(1)
+      const wait = time.patience
       const options = { max: 1, wait }
       yield* steps.ends(other.value.receive(QueueAddress.queue(queue), options), wait)
       yield* other.close
@@ -193,6 +193,7 @@ export const lifecycle: ReadonlyArray<ProviderRule> = [
     group,
     title: "closing a connection gives its sessions back",
     source: "SPEC R4.2, R10.4",
+    probes: ["P6"],
     breaks: "keeps them locked until their locks end",
     queue: { sessions: true },
     run: Effect.gen(function* () {
@@ -216,12 +217,12 @@ export const lifecycle: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.5; the point of a queue",
     breaks: "delivers everything to everybody",
     run: Effect.gen(function* () {
-      const { connect, queue } = yield* world
+      const { connect, queue, time } = yield* world
       const other = yield* connect
       const all = ["a", "b", "c", "d"]
       yield* steps.send(all)
       const mine = yield* steps.receive(2)
-      const wait = Duration.seconds(1)
+      const wait = time.patience
       const ask = other.receive(QueueAddress.queue(queue), { max: 4, wait })
       const theirs = [...(yield* steps.ends(ask, wait))]
       while (theirs.length < 2) {

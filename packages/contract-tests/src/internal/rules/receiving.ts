@@ -62,6 +62,7 @@ export const receiving: ReadonlyArray<ProviderRule> = [
     title: "a waiting receive ends with the first message, not with its wait",
     source:
       "SQS long polls (probe P15): local-aws-sqs 2.0.2 waits its full time; azure-sdk-for-js #35928",
+    probes: ["P15"],
     breaks: "collects until its wait is over",
     run: Effect.gen(function* () {
       const call = yield* steps.start(yield* waiting(long, 10))
@@ -215,21 +216,27 @@ export const receiving: ReadonlyArray<ProviderRule> = [
     group,
     title: "a first delivery carries its facts: count one, and its times",
     source: "SPEC R1.4",
+    probes: ["P21"],
     breaks: "counts from zero as AMQP does, or tells the lock of another delivery",
     run: Effect.gen(function* () {
       const { capabilities, time } = yield* world
       yield* steps.send(["a"])
-      yield* steps.pass(Duration.seconds(1))
+      const waited = Duration.seconds(1)
+      yield* steps.pass(waited)
       const before = yield* DateTime.now
       const a = yield* steps.receiveOne()
       const now = yield* DateTime.now
       yield* expect.equal("the delivery count", a.deliveryCount, 1)
-      yield* expect.equal("the first delivery", a.firstDeliveredAt, a.deliveredAt)
+      yield* steps.isTime("the first delivery", a.firstDeliveredAt, a.deliveredAt)
       const late = Duration.sum(capabilities.lockDuration, time.precision)
       const early = Duration.divideUnsafe(capabilities.lockDuration, 2)
       const slack = Duration.times(time.precision, 2)
       const facts = [
-        DateTime.isLessThan(a.enqueuedAt, a.deliveredAt),
+        // One is told by the broker's clock, the other by ours.
+        DateTime.isLessThan(
+          DateTime.addDuration(a.enqueuedAt, waited),
+          DateTime.addDuration(a.deliveredAt, slack)
+        ),
         DateTime.isGreaterThanOrEqualTo(a.deliveredAt, DateTime.subtractDuration(before, slack)),
         DateTime.isLessThanOrEqualTo(a.deliveredAt, DateTime.addDuration(now, slack)),
         DateTime.isLessThanOrEqualTo(a.lockedUntil, DateTime.addDuration(now, late)),
@@ -245,15 +252,16 @@ export const receiving: ReadonlyArray<ProviderRule> = [
     group,
     title: "a second delivery keeps the times of the sending and of the first delivery",
     source: "SPEC R1.4",
+    probes: ["P21"],
     breaks: "tells the time of the redelivery as that of the sending",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const first = yield* steps.receiveOne()
+      const first = yield* steps.deliver("a")
       yield* steps.pass(Duration.seconds(2))
       yield* steps.abandon([first])
       const second = yield* steps.receiveOne()
-      yield* expect.equal("enqueuedAt", second.enqueuedAt, first.enqueuedAt)
-      yield* expect.equal("firstDeliveredAt", second.firstDeliveredAt, first.firstDeliveredAt)
+      yield* steps.isTime("enqueuedAt", second.enqueuedAt, first.enqueuedAt)
+      // The first time as the client saw it, the second time as the broker tells it.
+      yield* steps.isTime("firstDeliveredAt", second.firstDeliveredAt, first.firstDeliveredAt)
       const isLater = DateTime.isGreaterThan(second.deliveredAt, first.deliveredAt)
       yield* expect.holds("deliveredAt is later", isLater, second.deliveredAt)
     })
@@ -334,8 +342,7 @@ export const receiving: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.5",
     breaks: "wakes waiters for new messages alone",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const held = yield* steps.receiveOne()
+      const held = yield* steps.deliver("a")
       const call = yield* steps.start(yield* waiting(long))
       yield* steps.abandon([held])
       const received = yield* steps.join(call)

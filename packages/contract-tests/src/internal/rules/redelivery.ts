@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { QueueAddress, Verdict } from "@queue-runtime/core"
+import { Verdict } from "@queue-runtime/core"
 import { lacks, needs, type ProviderRule } from "../../ProviderRule.ts"
 import * as expect from "../expect.ts"
 import * as steps from "../steps.ts"
@@ -36,10 +36,10 @@ export const redelivery: ReadonlyArray<ProviderRule> = [
     group,
     title: "an abandoned message comes again, with a new receipt and a count one higher",
     source: "SPEC R3.5",
+    probes: ["P4"],
     breaks: "keeps the receipt or the count of the first delivery, or waits for the lock to end",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const first = yield* steps.receiveOne()
+      const first = yield* steps.deliver("a")
       yield* steps.abandon([first])
       const second = yield* steps.receiveOne()
       yield* expect.equal("the delivery", steps.counted([second]), ["a:2"])
@@ -55,8 +55,7 @@ export const redelivery: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.5",
     breaks: "counts abandons alone, so that a handler that kills its process is never stopped",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const first = yield* steps.receiveOne()
+      const first = yield* steps.deliver("a")
       yield* steps.passLock
       const second = yield* steps.receiveOne()
       yield* expect.equal("the delivery", steps.counted([second]), ["a:2"])
@@ -109,8 +108,7 @@ export const redelivery: ReadonlyArray<ProviderRule> = [
     skip: lacks("abandonDelay"),
     run: Effect.gen(function* () {
       const { provider } = yield* world
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       const late = Verdict.abandon(Duration.seconds(1))
       const call = provider.settle([a.receipt], late)
       const result = yield* steps.ends(Effect.result(call))
@@ -139,6 +137,7 @@ export const redelivery: ReadonlyArray<ProviderRule> = [
     group,
     title: "each delivery counts once, abandoned or lost",
     source: "SPEC R1.4, R3.5; local-aws-sqs 2.0.2 counts every change of visibility (probe P4)",
+    probes: ["P4"],
     breaks: "counts the abandon and the delivery after it",
     run: Effect.gen(function* () {
       yield* steps.send(["a"])
@@ -157,11 +156,11 @@ export const redelivery: ReadonlyArray<ProviderRule> = [
     group,
     title: "renewals do not count as deliveries",
     source: "SQS (probe P12): two renewals and an abandon make 2; local-aws-sqs 2.0.2 makes 5",
+    probes: ["P12"],
     breaks: "dead-letters a message because its handler was slow",
     run: Effect.gen(function* () {
       const { capabilities, provider } = yield* world
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       for (const _ of [1, 2, 3]) {
         yield* steps.pass(Duration.times(capabilities.lockDuration, 0.4))
         yield* steps.ends(provider.renewLock([a.receipt]))
@@ -201,19 +200,15 @@ export const redelivery: ReadonlyArray<ProviderRule> = [
     group,
     title: "a delay above abandonDelayMax is refused, and the delivery stays",
     source: "SPEC R3.11; SQS: 12 h after the receive",
+    probes: ["P17"],
     breaks: "shortens the delay without a word",
     skip: (capabilities) =>
       needs("abandonDelay")(capabilities) ??
       (capabilities.abandonDelayMax === undefined ? "no abandonDelayMax is declared" : undefined),
     run: Effect.gen(function* () {
-      const { capabilities, provider, queue } = yield* world
+      const { capabilities, provider } = yield* world
       const max = capabilities.abandonDelayMax ?? Duration.zero
-      yield* steps.send(["a"])
-      const [a] = yield* steps.ends(
-        provider.receive(QueueAddress.queue(queue), { max: 1, wait: Duration.seconds(1) }),
-        Duration.seconds(1)
-      )
-      const one = yield* expect.present("the message", a)
+      const one = yield* steps.deliver("a")
       const over = Verdict.abandon(Duration.sum(max, Duration.seconds(1)))
       const result = yield* steps.ends(Effect.result(provider.settle([one.receipt], over)))
       const reason =

@@ -127,6 +127,7 @@ export const scheduling: ReadonlyArray<ProviderRule> = [
     group,
     title: "a queue without scheduling refuses a delay and a time, and nothing is sent",
     source: "SPEC R3.8; SQS FIFO: InvalidParameterValue (AWS, 2024-04-30, probe P16)",
+    probes: ["P16"],
     breaks: "sends at once",
     skip: lacks("scheduling"),
     run: Effect.gen(function* () {

@@ -85,6 +85,7 @@ export const sending: ReadonlyArray<ProviderRule> = [
     group,
     title: "an id is remembered after its message was completed",
     source: "SQS (AWS, 2024-04-30, probe P19); local-aws-sqs 2.0.2 forgets it with the message",
+    probes: ["P19"],
     breaks: "looks for duplicates among the messages it still holds",
     queue,
     skip: needs("deduplication"),
@@ -169,6 +170,7 @@ export const sending: ReadonlyArray<ProviderRule> = [
     group,
     title: "an ordered queue refuses a call with a message without a session, and sends none of it",
     source: "SPEC R3.13; SQS fails the whole call (AWS, 2024-04-30, probe P18)",
+    probes: ["P18"],
     breaks: "puts the message into a session nobody named, or sends the others of its call",
     queue: { sessions: true },
     run: Effect.gen(function* () {

@@ -1,24 +1,18 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import { type QueueError, type QueueSession, SessionId, Verdict } from "@queue-runtime/core"
-import { needs, type ProviderRule } from "../../ProviderRule.ts"
+import { type QueueError, type QueueSession, Verdict } from "@queue-runtime/core"
+import { type ProviderRule } from "../../ProviderRule.ts"
 import * as expect from "../expect.ts"
 import * as steps from "../steps.ts"
 
-/** Who holds a session: accepting, losing and releasing it. */
+/** Renewing, losing and releasing a session. */
 
 const { world } = steps
 
 const group = "Sessions"
 
 const queue = { sessions: true }
-
-const skip = needs("acceptSpecific")
-
-const long = Duration.seconds(20)
 
 /** Every call of a handle that is no longer the holder's fails with SessionLockLost. */
 const isLost = Effect.fnUntraced(function* (
@@ -36,115 +30,7 @@ const isLost = Effect.fnUntraced(function* (
   }
 })
 
-/** The session of an accept under way, as text. */
-const granted = (session: Option.Option<QueueSession.QueueSession>): string | undefined =>
-  Option.getOrUndefined(Option.map(session, ({ sessionId }) => sessionId))
-
-/** An accept of the next session that waits. */
-const waiting = Effect.map(world, ({ provider, queue: name }) =>
-  provider.acceptSession(name, { wait: long })
-)
-
 export const sessionLocks: ReadonlyArray<ProviderRule> = [
-  {
-    id: "SESSION-30",
-    group,
-    title: "nothing to accept is None when the wait is over, and not before",
-    source: "SPEC R4.2; Service Bus says it with two different errors (DESIGN §5)",
-    breaks: "fails, or ends at once and lets a worker spin",
-    queue,
-    run: Effect.gen(function* () {
-      const { time } = yield* world
-      const wait = Duration.seconds(3)
-      const [session, took] = yield* steps.timed(steps.tryAccept(undefined, wait))
-      yield* expect.equal("the session granted", granted(session), undefined)
-      yield* expect.holds(
-        "the whole wait was waited",
-        Duration.isGreaterThanOrEqualTo(Duration.sum(took, time.precision), wait),
-        Duration.format(took)
-      )
-    })
-  },
-  {
-    id: "SESSION-31",
-    group,
-    title: "a session whose messages are all done is not the next one",
-    source: "QueueProvider.AcceptOptions: the next free session that has messages",
-    breaks: "grants empty sessions, one after the other",
-    queue,
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", ["a1"])
-      const first = yield* steps.closable(steps.acceptNext())
-      yield* steps.complete(yield* steps.takeIds(first.value, ["a1"]), first.value)
-      yield* first.close
-      yield* steps.acceptNone()
-    })
-  },
-  {
-    id: "SESSION-32",
-    group,
-    title: "an empty session by its id is granted, or None: as locksEmptySession declares",
-    source: "SPEC R4.2: the rule follows the capability",
-    breaks: "declares one and does the other",
-    queue,
-    skip,
-    run: Effect.gen(function* () {
-      const { capabilities, time } = yield* world
-      const session = yield* steps.tryAccept("A", time.quiet)
-      const expected = capabilities.locksEmptySession ? "A" : undefined
-      yield* expect.equal("the session granted", granted(session), expected)
-      if (Option.isNone(session)) return
-      yield* steps.sendTo("A", ["a1"])
-      yield* steps.takeIds(session.value, ["a1"])
-    })
-  },
-  {
-    id: "SESSION-33",
-    group,
-    title: "accepting a held session is SessionLocked",
-    source: "SPEC R4.3; Service Bus: session-cannot-be-locked",
-    breaks: "grants it twice, or says that it has no messages",
-    queue,
-    skip,
-    run: Effect.gen(function* () {
-      const { provider, queue: name } = yield* world
-      yield* steps.sendTo("A", ["a1", "a2"])
-      const held = yield* steps.accept("A")
-      yield* steps.takeIds(held, ["a1"])
-      const options = { sessionId: SessionId.makeUnsafe("A"), wait: Duration.zero }
-      const call = Effect.scoped(provider.acceptSession(name, options))
-      const error = yield* steps.failsWith("a second accept", "SessionLocked", call)
-      const { reason } = error
-      const id = reason._tag === "SessionLocked" ? reason.sessionId : undefined
-      yield* expect.equal("the session named", id, "A")
-    })
-  },
-  {
-    id: "SESSION-34",
-    group,
-    title: "a session in one client's hands is granted to no other client",
-    source:
-      "SPEC R4.3, R4.4: on SQS it answers None, held elsewhere and empty cannot be told apart",
-    breaks: "keeps who holds what in the memory of one process",
-    queue,
-    skip,
-    run: Effect.gen(function* () {
-      const { capabilities, connect } = yield* world
-      yield* steps.sendTo("A", ["a1", "a2"])
-      const held = yield* steps.accept("A")
-      yield* steps.takeIds(held, ["a1"])
-      const other = yield* connect
-      yield* steps.acceptNone(other)
-      const result = yield* Effect.result(steps.tryAccept("A", Duration.zero, other))
-      if (result._tag === "Success") {
-        yield* expect.equal("the session granted", granted(result.success), undefined)
-        yield* expect.equal("acceptSpecific", capabilities.acceptSpecific, "emulated")
-        return
-      }
-      if (result.failure._tag === "RuleFailed") return yield* result.failure
-      yield* expect.equal("the reason", result.failure.reason._tag, "SessionLocked")
-    })
-  },
   {
     id: "SESSION-35",
     group,
@@ -168,6 +54,7 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
     group,
     title: "releasing a session gives back what was in hand, in order and uncounted",
     source: "QueueSession; Service Bus: back without count (issue #1050); SQS.md §1 D1",
+    probes: ["P1", "P6"],
     breaks: "counts a delivery of each with every worker that stops",
     queue,
     run: Effect.gen(function* () {
@@ -185,6 +72,7 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
     group,
     title: "after a release its receipts and its handle settle nothing",
     source: "QueueSession; SPEC R3.5",
+    probes: ["P6"],
     breaks: "completes what the next holder is at work on",
     queue,
     run: Effect.gen(function* () {
@@ -206,9 +94,7 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
     breaks: "settles for a holder whose session is somebody else's",
     queue,
     run: Effect.gen(function* () {
-      yield* steps.sendTo("A", ["a1", "a2"])
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1"])
+      const { received, session } = yield* steps.holding("A", ["a1", "a2"], ["a1"])
       yield* steps.passLock
       yield* isLost(session, received)
       yield* steps.settlesNothing(received, Verdict.complete)
@@ -219,6 +105,7 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
     group,
     title: "after a lost lock the next holder sees every message not completed, in order",
     source: "SPEC R4.3; SQS.md §4: SessionLockLost, next holder sees A2 A3 A4 (S8)",
+    probes: ["P1", "P8"],
     breaks: "goes on behind what was in hand, or brings back what was completed",
     queue,
     run: Effect.gen(function* () {
@@ -244,7 +131,7 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
       const first = yield* steps.accept("A")
       yield* steps.takeIds(first, ["a1"])
       yield* steps.passUntilJustBefore(capabilities.lockDuration)
-      const early = yield* Effect.scoped(Effect.map(steps.tryAccept(), granted))
+      const early = yield* Effect.scoped(Effect.map(steps.tryAccept(), steps.granted))
       yield* expect.equal("the session granted early", early, undefined)
       yield* steps.passOver
       const second = yield* steps.acceptNext()
@@ -256,14 +143,13 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
     group,
     title: "a renewal keeps the session, and with it what is in hand",
     source: "SPEC R4.2; SQS.md §4: all of a group, not only the current one",
+    probes: ["P1", "P12"],
     breaks: "renews the session and lets its messages run out, or the reverse",
     queue,
     run: Effect.gen(function* () {
       const { capabilities, time } = yield* world
       const { lockDuration } = capabilities
-      yield* steps.sendTo("A", ["a1", "a2", "a3"])
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1", "a2"])
+      const { received, session } = yield* steps.holding("A", ["a1", "a2", "a3"], ["a1", "a2"])
       for (const _ of [1, 2, 3]) {
         yield* steps.pass(Duration.times(lockDuration, 0.6))
         const until = yield* steps.ends(session.renewLock)
@@ -321,102 +207,11 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
     })
   },
   {
-    id: "SESSION-44",
-    group,
-    title: "a wait for the next session ends when a message of a free one comes",
-    source: "SPEC R4.2",
-    breaks: "asks once and sleeps its wait away",
-    queue,
-    run: Effect.gen(function* () {
-      const call = yield* steps.start(yield* waiting)
-      yield* steps.sendTo("A", ["a1"])
-      const session = yield* steps.join(call)
-      yield* expect.equal("the session granted", granted(session), "A")
-    })
-  },
-  {
-    id: "SESSION-45",
-    group,
-    title: "a wait for the next session ends when a holder releases one",
-    source: "SPEC R4.2; SQS (AWS, probe P9): a waiting poll gets it at once",
-    breaks: "wakes waiters for new messages alone",
-    queue,
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", ["a1"])
-      const held = yield* steps.closable(steps.accept("A"))
-      const call = yield* steps.start(yield* waiting)
-      yield* held.close
-      const session = yield* steps.join(call)
-      yield* expect.equal("the session granted", granted(session), "A")
-    })
-  },
-  {
-    id: "SESSION-46",
-    group,
-    title: "a wait for the next session ends when a holder's lock runs out",
-    source: "SPEC R4.3: a holder that died must not keep its session",
-    breaks: "looks for lost locks when the next call comes",
-    queue,
-    run: Effect.gen(function* () {
-      const { capabilities, provider, queue: name } = yield* world
-      yield* steps.sendTo("A", ["a1"])
-      const held = yield* steps.accept("A")
-      yield* steps.takeIds(held, ["a1"])
-      const wait = Duration.times(capabilities.lockDuration, 3)
-      const call = yield* steps.start(provider.acceptSession(name, { wait }))
-      yield* steps.passLock
-      const session = yield* steps.join(call)
-      yield* expect.equal("the session granted", granted(session), "A")
-    })
-  },
-  {
-    id: "SESSION-47",
-    group,
-    title: "an interrupted accept ends at once and holds no session",
-    source: "acceptNextSession of @azure/service-bus 7.9.5 ignores its signal (SERVICEBUS.md §5.4)",
-    breaks: "is granted a session that nobody knows of, and keeps it until the lock ends",
-    queue,
-    run: Effect.gen(function* () {
-      const { time } = yield* world
-      const call = yield* steps.start(yield* waiting)
-      const [, took] = yield* steps.ends(steps.timed(Fiber.interrupt(call)))
-      yield* expect.holds(
-        "interrupting took no time",
-        Duration.isLessThanOrEqualTo(took, time.precision),
-        Duration.format(took)
-      )
-      yield* steps.sendTo("A", ["a1"])
-      yield* steps.takeIds(yield* steps.acceptNext(), ["a1"])
-    })
-  },
-  {
-    id: "SESSION-48",
-    group,
-    title: "a session that crosses the interruption of an accept is not left locked",
-    source: "ADR 0001: a session granted meanwhile must be released",
-    breaks: "drops the grant of an interrupted accept on the floor",
-    queue,
-    run: Effect.gen(function* () {
-      const held = yield* Effect.scoped(
-        Effect.gen(function* () {
-          const call = yield* steps.start(Effect.scoped(Effect.flatMap(waiting, Effect.asVoid)))
-          const sending = yield* Effect.forkChild(steps.sendTo("A", ["a1", "a2"]), {
-            startImmediately: true
-          })
-          call.interruptUnsafe()
-          yield* steps.join(sending)
-          yield* steps.ends(Fiber.await(call))
-          return yield* steps.acceptNext()
-        }).pipe(Effect.flatMap((session) => steps.takeIds(session, ["a1", "a2"])))
-      )
-      yield* expect.equal("the deliveries", steps.counted(held), ["a1:1", "a2:1"])
-    })
-  },
-  {
     id: "SESSION-49",
     group,
     title: "a session released while its first message backs off is granted when the delay is over",
     source: "SPEC R4.1; SQS keeps the delay with the message",
+    probes: ["P4"],
     breaks: "forgets the delay, and a failing session spins between workers",
     queue,
     skip: (capabilities) =>

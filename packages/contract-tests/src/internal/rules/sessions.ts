@@ -7,7 +7,7 @@ import { lacks, needs, type ProviderRule } from "../../ProviderRule.ts"
 import * as expect from "../expect.ts"
 import * as steps from "../steps.ts"
 
-/** What one holder of a session sees: order, and what its settlements do to it. */
+/** What one holder of a session sees. */
 
 const { world } = steps
 
@@ -18,17 +18,13 @@ const queue = { sessions: true }
 const numbered = (letter: string, count: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, index) => `${letter}${index + 1}`)
 
-/** A delay that is over before the session's lock is. */
-const shortDelay = Effect.map(steps.world, ({ capabilities }) =>
-  Duration.times(capabilities.lockDuration, 0.4)
-)
-
 export const sessions: ReadonlyArray<ProviderRule> = [
   {
     id: "SESSION-1",
     group,
     title: "messages of a session are delivered in the order they were sent, one by one",
     source: "SPEC R4.1",
+    probes: ["P8"],
     breaks: "hands out whatever is ready",
     queue,
     run: Effect.gen(function* () {
@@ -44,6 +40,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     group,
     title: "several messages of a session in hand at once are in order too",
     source: "SQS (AWS, probe P1): A0 A1 A2 in one receive; fauxqs 2.4.1 hands out one",
+    probes: ["P1", "P3"],
     breaks: "hands out the second message again, or the third first, while the first is in hand",
     queue,
     run: Effect.gen(function* () {
@@ -79,8 +76,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
         ["B", ["b1", "b2", "b3"]],
         ["C", ["c1", "c2"]]
       ] as const) {
-        const held = yield* steps.accept(session)
-        yield* steps.complete(yield* steps.takeIds(held, own), held)
+        yield* steps.takeInTurn(yield* steps.accept(session), own)
       }
     }),
     skip: needs("acceptSpecific")
@@ -109,6 +105,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     group,
     title: "a session hands out its own messages alone",
     source: "SPEC R4.1; SQS hands out groups mixed in one receive",
+    probes: ["P2"],
     breaks: "hands out what else came with the receive",
     queue,
     run: Effect.gen(function* () {
@@ -116,10 +113,9 @@ export const sessions: ReadonlyArray<ProviderRule> = [
       const a = yield* steps.acceptNext()
       yield* steps.sendTo("B", ["b1"])
       yield* steps.sendTo("A", ["a2"])
-      const received = yield* steps.takeIds(a, ["a1", "a2"])
+      const received = yield* steps.takeInTurn(a, ["a1", "a2"])
       const owners = received.map(({ sessionId }) => sessionId)
       yield* expect.equal("the messages' sessions", owners, [a.sessionId, a.sessionId])
-      yield* steps.complete(received, a)
       yield* steps.takeNone(a)
       const b = yield* steps.acceptNext()
       yield* steps.takeIds(b, ["b1"])
@@ -130,6 +126,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     group,
     title: "what is sent to a held session goes to its holder, behind what was there",
     source: "SPEC R4.1; SQS (AWS, probe P2): a group in flight is nobody else's",
+    probes: ["P2"],
     breaks: "opens the session a second time for the new message",
     queue,
     run: Effect.gen(function* () {
@@ -143,157 +140,6 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     })
   },
   {
-    id: "SESSION-7",
-    group,
-    title: "an abandoned message comes first again, counted; those behind it again, uncounted",
-    source:
-      "ADR 0002; SQS.md §1: A1 of A0 to A5 fails, next come A1 to A5 (S1); released followers were " +
-      "dead-lettered unseen (S3)",
-    breaks: "goes on with the next message, or counts what no handler saw",
-    queue,
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", numbered("a", 4))
-      const session = yield* steps.accept("A")
-      const [first, second, third] = yield* steps.takeIds(session, ["a1", "a2", "a3"])
-      yield* steps.complete([yield* expect.present("a1", first)], session)
-      yield* steps.abandon([yield* expect.present("a2", second)], session)
-      yield* expect.present("a3", third)
-      yield* steps.takeCounted(session, ["a2:2", "a3:1", "a4:1"])
-    })
-  },
-  {
-    id: "SESSION-8",
-    group,
-    title: "after an abandon the receipts in hand behind it are dead",
-    source: "ADR 0002; SQS.md §10 I3",
-    breaks: "completes A2 while A1 waits, and A1 runs after A2",
-    queue,
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", numbered("a", 3))
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1", "a2", "a3"])
-      yield* steps.abandon(received.slice(0, 1), session)
-      yield* steps.settlesNothing(received.slice(1, 2), Verdict.complete, session)
-      yield* steps.settlesNothing(received.slice(2), Verdict.abandon(), session)
-      yield* steps.takeIds(session, ["a1", "a2", "a3"])
-    })
-  },
-  {
-    id: "SESSION-9",
-    group,
-    title: "an abandon leaves alone what is in hand before it",
-    source: "ADR 0002: those behind it; SQS.md §1: earlier unsettled messages stay held",
-    breaks: "takes the whole session back",
-    queue,
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", numbered("a", 3))
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1", "a2", "a3"])
-      yield* steps.abandon(received.slice(1, 2), session)
-      yield* steps.complete(received.slice(0, 1), session)
-      yield* steps.takeCounted(session, ["a2:2", "a3:1"])
-    })
-  },
-  {
-    id: "SESSION-10",
-    group,
-    title: "abandoning the rest of a session in one call gives it back whole and in order",
-    source: "a consumer that fails gives back everything it has in hand; SQS.md §1",
-    breaks: "gives entries back one by one, so that a later one comes before an earlier one",
-    queue,
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", numbered("a", 4))
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, numbered("a", 4))
-      yield* steps.complete(received.slice(0, 1), session)
-      const rest = received.slice(1)
-      const outcomes = yield* steps.settleTags(rest, Verdict.abandon(), session)
-      const [first, ...behind] = outcomes
-      yield* expect.equal("the outcome of the first", first, "ok")
-      for (const one of behind) yield* expect.oneOf("those behind", one, ["ok", "ReceiptExpired"])
-      yield* steps.takeIds(session, ["a2", "a3", "a4"])
-    })
-  },
-  {
-    id: "SESSION-11",
-    group,
-    title:
-      "while the first message backs off its session has nothing, and then it goes on in order",
-    source: "QueueSession.receive; SQS.md §1: the group is blocked for the delay, others are not",
-    breaks: "hands out those behind it meanwhile",
-    queue,
-    skip: needs("abandonDelay"),
-    run: Effect.gen(function* () {
-      const delay = yield* shortDelay
-      yield* steps.sendTo("A", numbered("a", 3))
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1", "a2"])
-      yield* steps.settle(received.slice(0, 1), Verdict.abandon(delay), session)
-      yield* steps.takeNone(session)
-      yield* steps.acceptNone()
-      yield* steps.ends(session.renewLock)
-      yield* steps.passBeyond(delay)
-      yield* steps.takeCounted(session, ["a1:2", "a2:1", "a3:1"])
-    })
-  },
-  {
-    id: "SESSION-12",
-    group,
-    title: "an always failing message goes to the dead letters alone; those behind it are handled",
-    source: "SPEC R4.7; SQS.md §1: A2 to A5 went to the dead letters unseen (S3)",
-    breaks: "counts the innocent, or keeps the session blocked behind what is dead",
-    queue: { sessions: true, deliveriesMax: 3 },
-    skip: needs("deadLetter"),
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", numbered("a", 4))
-      const session = yield* steps.accept("A")
-      for (const count of [1, 2, 3]) {
-        const received = yield* steps.takeCounted(session, [`a1:${count}`, "a2:1", "a3:1"])
-        yield* steps.abandon(received.slice(0, 1), session)
-      }
-      const rest = yield* steps.takeCounted(session, ["a2:1", "a3:1", "a4:1"])
-      yield* steps.complete(rest, session)
-      yield* steps.receiveIds(["a1"], yield* steps.deadLetters)
-      yield* steps.receiveNone(yield* steps.deadLetters)
-    })
-  },
-  {
-    id: "SESSION-13",
-    group,
-    title: "a dead-lettered message lets the next one through",
-    source: "QueueSession; SQS.md §5: A1 is moved, then A2 goes on",
-    breaks: "takes a dead-lettering for a failure of the session",
-    queue,
-    skip: needs("deadLetter"),
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", numbered("a", 3))
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1", "a2"])
-      yield* steps.settle(received.slice(0, 1), Verdict.deadLetter("Bad"), session)
-      yield* steps.complete(received.slice(1), session)
-      yield* steps.complete(yield* steps.takeIds(session, ["a3"]), session)
-      yield* steps.receiveIds(["a1"], yield* steps.deadLetters)
-    })
-  },
-  {
-    id: "SESSION-14",
-    group,
-    title: "completing out of order leaves the earlier message where it was",
-    source: "QueueSession; SPEC R3.4",
-    breaks: "completes everything up to the last one completed",
-    queue,
-    run: Effect.gen(function* () {
-      yield* steps.sendTo("A", numbered("a", 3))
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1", "a2", "a3"])
-      yield* steps.complete(received.slice(1), session)
-      yield* steps.abandon(received.slice(0, 1), session)
-      const again = yield* steps.takeCounted(session, ["a1:2"])
-      yield* steps.complete(again, session)
-      yield* steps.takeNone(session)
-    })
-  },
-  {
     id: "SESSION-15",
     group,
     title: "completing a session's message twice fails with ReceiptExpired",
@@ -301,9 +147,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     breaks: "answers a used receipt with success",
     queue,
     run: Effect.gen(function* () {
-      yield* steps.sendTo("A", ["a1", "a2"])
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1"])
+      const { received, session } = yield* steps.holding("A", ["a1", "a2"], ["a1"])
       yield* steps.complete(received, session)
       yield* steps.settlesNothing(received, Verdict.complete, session)
       yield* steps.settlesNothing(received, Verdict.abandon(), session)
@@ -332,12 +176,11 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     group,
     title: "the provider settles a session's delivery as the session does",
     source: "QueueClient.Settlement: by the client any delivery, by a session its own",
+    probes: ["P1", "P4"],
     breaks: "knows the receipts of sessions in their handles alone",
     queue,
     run: Effect.gen(function* () {
-      yield* steps.sendTo("A", ["a1", "a2", "a3"])
-      const session = yield* steps.accept("A")
-      const received = yield* steps.takeIds(session, ["a1", "a2"])
+      const { received, session } = yield* steps.holding("A", ["a1", "a2", "a3"], ["a1", "a2"])
       yield* steps.complete(received.slice(0, 1))
       yield* steps.abandon(received.slice(1))
       yield* steps.takeCounted(session, ["a2:2", "a3:1"])
@@ -348,6 +191,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     group,
     title: "a waiting receive of a session ends when a message of it comes",
     source: "QueueSession.receive",
+    probes: ["P9", "P15"],
     breaks: "asks once and sleeps its wait away",
     queue,
     run: Effect.gen(function* () {
@@ -393,6 +237,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     group,
     title: "an interrupted receive of a session loses nothing and keeps the order",
     source: "SPEC R3.3, R4.1",
+    probes: ["P14"],
     breaks: "drops what the interrupted poll brought, and goes on behind it",
     queue,
     run: Effect.gen(function* () {
@@ -409,7 +254,7 @@ export const sessions: ReadonlyArray<ProviderRule> = [
       yield* steps.join(sending)
       const exit = yield* steps.ends(Fiber.await(call))
       const got = exit._tag === "Success" ? steps.ids(exit.value) : []
-      yield* steps.takeIds(session, ["a2", "a3"].slice(got.length))
+      yield* steps.takeInTurn(session, ["a2", "a3"].slice(got.length))
     })
   },
   {
@@ -435,7 +280,8 @@ export const sessions: ReadonlyArray<ProviderRule> = [
     title: "many sessions: each is granted once at a time, and nothing of any is lost",
     source: "SPEC R4.1, R3.2",
     breaks: "forgets sessions beyond the first page, or grants one twice",
-    queue,
+    // All are held until the last one is.
+    queue: { ...queue, lockDuration: Duration.minutes(1) },
     run: Effect.gen(function* () {
       const letters = [..."ABCDEFGHIJKLMNOPQRST"]
       for (const round of [1, 2]) {
@@ -444,18 +290,14 @@ export const sessions: ReadonlyArray<ProviderRule> = [
         )
         yield* steps.sendInCalls(messages)
       }
-      const found = new Map<string, ReadonlyArray<string>>()
+      const found: Array<string> = []
       for (const _ of letters) {
         const session = yield* steps.acceptNext()
-        const received = yield* steps.take(session, 2)
-        yield* expect.equal("granted before", found.get(session.sessionId), undefined)
-        found.set(session.sessionId, steps.ids(received))
-        yield* steps.complete(received, session)
+        const { sessionId } = session
+        yield* steps.takeInTurn(session, [`${sessionId}1`, `${sessionId}2`])
+        found.push(sessionId)
       }
-      for (const letter of letters) {
-        const expected = [`${letter}1`, `${letter}2`]
-        yield* expect.equal(`session ${letter}`, found.get(letter), expected)
-      }
+      yield* expect.equal("the sessions granted", found.toSorted(), letters)
       yield* steps.acceptNone()
     })
   },

@@ -61,10 +61,10 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     group,
     title: "completing twice fails with ReceiptExpired",
     source: "SPEC R3.4; SQS answers the second deletion with success (probe P20)",
+    probes: ["P20"],
     breaks: "passes on what the service says of a used receipt",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.complete([a])
       yield* steps.settlesNothing([a], Verdict.complete)
     })
@@ -76,10 +76,10 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     source:
       "SPEC R3.4; SQS: The receipt handle has expired (AWS, 2025-03-21, probe P10); fauxqs 2.4.1 " +
       "accepts the late deletion",
+    probes: ["P10"],
     breaks: "completes with an expired receipt a message that is due to somebody else",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.passLock
       yield* steps.settlesNothing([a], Verdict.complete)
       yield* steps.receiveIds(["a"])
@@ -90,10 +90,10 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     group,
     title: "a late settlement does not touch the delivery that came after it",
     source: "SPEC R3.4, R3.5",
+    probes: ["P10"],
     breaks: "finds the delivery by the message's id instead of the receipt",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const first = yield* steps.receiveOne()
+      const first = yield* steps.deliver("a")
       yield* steps.passLock
       const second = yield* steps.receiveOne()
       yield* steps.settlesNothing([first], Verdict.abandon())
@@ -111,8 +111,7 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.4",
     breaks: "makes a completed message visible again",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.complete([a])
       yield* steps.settlesNothing([a], Verdict.abandon())
       yield* steps.receiveNone()
@@ -125,8 +124,7 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.5",
     breaks: "completes a message that its holder gave back",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.abandon([a])
       yield* steps.settlesNothing([a], Verdict.complete)
       yield* steps.receiveIds(["a"])
@@ -140,8 +138,7 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     breaks: "sends the copy to the dead letters before it knows whether the receipt is any good",
     skip: needs("deadLetter"),
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.complete([a])
       yield* steps.settlesNothing([a], Verdict.deadLetter("Bad"))
       yield* steps.receiveNone(yield* steps.deadLetters)
@@ -154,8 +151,7 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     source: "SPEC R3.4",
     breaks: "answers both entries with success",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       const outcomes = yield* steps.settleTags([a, a], Verdict.complete)
       yield* expect.equal("the outcomes", outcomes.toSorted(), ["ReceiptExpired", "ok"])
     })
@@ -215,8 +211,7 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     run: Effect.gen(function* () {
       const { capabilities, time } = yield* world
       const { lockDuration } = capabilities
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       for (const _ of [1, 2, 3]) {
         const until = yield* renew(a)
         const now = yield* DateTime.now
@@ -242,8 +237,7 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     run: Effect.gen(function* () {
       const { capabilities } = yield* world
       const { lockDuration } = capabilities
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.pass(Duration.times(lockDuration, 0.6))
       yield* renew(a)
       yield* steps.pass(Duration.times(lockDuration, 0.6))
@@ -260,8 +254,7 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     breaks: "renews with the service and forgets its own record of the lock",
     run: Effect.gen(function* () {
       const { capabilities } = yield* world
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       for (const _ of [1, 2, 3]) {
         yield* steps.pass(Duration.times(capabilities.lockDuration, 0.6))
         yield* renew(a)
@@ -276,10 +269,10 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     group,
     title: "renewing a settled delivery fails with ReceiptExpired and brings no lock back",
     source: "SPEC R3.4",
+    probes: ["P20"],
     breaks: "renews what its holder gave back, so that nobody gets it",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.abandon([a])
       yield* renewsNothing(a)
       const again = yield* steps.receiveOne()
@@ -294,10 +287,10 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     source:
       "SPEC R3.5; SQS standard queues answered a visibility change on an expired handle with success " +
       "(probe P11)",
+    probes: ["P11"],
     breaks: "gives two holders one message",
     run: Effect.gen(function* () {
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.passLock
       yield* renewsNothing(a)
       yield* steps.receiveIds(["a"])
@@ -308,13 +301,13 @@ export const settlement: ReadonlyArray<ProviderRule> = [
     group,
     title: "a late renewal does not overwrite the delay of an abandon",
     source: "novu #12437; a heartbeat 200 ms late overwrote a backoff of 1 s with a lock of 30 s",
+    probes: ["P11"],
     breaks: "sets the visibility of a message by its last receipt, used or not",
     skip: needs("abandonDelay"),
     run: Effect.gen(function* () {
       const { capabilities, provider } = yield* world
       const delay = Duration.times(capabilities.lockDuration, 0.5)
-      yield* steps.send(["a"])
-      const a = yield* steps.receiveOne()
+      const a = yield* steps.deliver("a")
       yield* steps.settle([a], Verdict.abandon(delay))
       yield* steps.ends(provider.renewLock([a.receipt]))
       yield* steps.passBeyond(delay)

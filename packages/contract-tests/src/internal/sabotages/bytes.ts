@@ -82,7 +82,8 @@ export const bytes: ReadonlyArray<Sabotage.Sabotage> = [
     id: "body-cut",
     title: "a large body is cut",
     source: "a frame that is sent and not filled again",
-    caughtBy: ["LIMIT-4"],
+    caughtBy: ["MODEL-1", "LIMIT-4"],
+    kind: "loss",
     make: mangled((message) => wrap.edit(message, { body: message.body.slice(0, 65_536) }))
   },
   {
@@ -143,14 +144,14 @@ export const bytes: ReadonlyArray<Sabotage.Sabotage> = [
     id: "attributes-of-library",
     title: "the library's own attributes are shown as the application's",
     source: "one namespace for two owners",
-    caughtBy: ["DEAD-1", "INTEROP-8"],
+    caughtBy: ["INTEROP-8"],
     make: attributes((entries) => [...entries, ["queue-runtime-version", "1"]])
   },
   {
     id: "properties-dropped",
     title: "correlation id and content type are dropped",
     source: "the body and attributes alone have a place in the service",
-    caughtBy: ["DEAD-1", "INTEROP-9"],
+    caughtBy: ["INTEROP-9"],
     make: mangled((message) =>
       wrap.edit(message, { correlationId: undefined, contentType: undefined })
     )

@@ -40,9 +40,8 @@ export const concurrency: ReadonlyArray<Sabotage.Sabotage> = [
     id: "renewal-stores-again",
     title: "a renewal side by side with a completion stores the message again",
     source: "read, change and write without a version",
-    caughtBy: ["CONCUR-4"],
+    caughtBy: ["MODEL-1", "CONCUR-4"],
     kind: "duplication",
-    beyondModel: "the model makes one call at a time",
     make: wrap.recorded((provider, deliveries) => {
       const under = new Set<string>()
       return wrap.change(provider, {
@@ -72,9 +71,8 @@ export const concurrency: ReadonlyArray<Sabotage.Sabotage> = [
     id: "sends-race-one-lost",
     title: "of two sends that meet one is lost",
     source: "read, change and write without a lock",
-    caughtBy: ["CONCUR-6"],
+    caughtBy: ["MODEL-1", "CONCUR-6"],
     kind: "loss",
-    beyondModel: "the model makes one call at a time",
     make: wrap.remembering(
       () => ({ isSending: false }),
       (provider, state) =>
@@ -97,9 +95,8 @@ export const concurrency: ReadonlyArray<Sabotage.Sabotage> = [
     id: "receives-race-one-message",
     title: "receivers that meet get one message",
     source: "a message picked first and marked later",
-    caughtBy: ["CONCUR-7"],
+    caughtBy: ["MODEL-1", "CONCUR-7"],
     kind: "duplication",
-    beyondModel: "the model makes one call at a time",
     make: wrap.remembering(
       (): { last?: ReadonlyArray<wrap.Received>; under: number } => ({ under: 0 }),
       (provider, state) =>
@@ -160,9 +157,8 @@ export const concurrency: ReadonlyArray<Sabotage.Sabotage> = [
     id: "accepts-race-one-session",
     title: "who asks for the next session at one moment gets the same one",
     source: "a session picked first and marked later",
-    caughtBy: ["CONCUR-10"],
+    caughtBy: ["MODEL-2", "CONCUR-10"],
     kind: "double holding",
-    beyondModel: "the model makes one call at a time",
     make: wrap.remembering(
       (): { picked?: Deferred.Deferred<Option.Option<wrap.Session>> } => ({}),
       (provider, state) =>

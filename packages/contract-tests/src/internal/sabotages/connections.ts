@@ -46,7 +46,7 @@ export const connections: ReadonlyArray<Sabotage.Sabotage> = [
     id: "close-is-shared",
     title: "a connection that closes ends the waits of all others",
     source: "one socket for all clients of a process, closed by the first",
-    caughtBy: ["LIFE-4", "LIFE-6"],
+    caughtBy: ["LIFE-6"],
     make: Effect.sync(() => {
       const state = { isClosed: false, wake: new Set<() => void>() }
       return (provider) =>
@@ -108,9 +108,8 @@ export const connections: ReadonlyArray<Sabotage.Sabotage> = [
     id: "close-completes-in-hand",
     title: "what a connection has in hand when it closes is removed",
     source: "auto-acknowledge at the end of a connection",
-    caughtBy: ["LIFE-8"],
+    caughtBy: ["MODEL-1", "LIFE-8"],
     kind: "loss",
-    beyondModel: "the model closes no connection",
     make: Effect.succeed((provider) =>
       Effect.gen(function* () {
         const inHand = new Set<wrap.Received["receipt"]>()

@@ -172,6 +172,15 @@ export const deadLetters: ReadonlyArray<Sabotage.Sabotage> = [
     )
   },
   {
+    id: "dead-letter-time-of-reading",
+    title: "a dead letter tells the time when it is read as that of its dead-lettering",
+    source: "SQS keeps no time of the move; the clock at the receive in its place",
+    caughtBy: ["DEAD-1"],
+    make: wrap.plain((provider) =>
+      withDead(provider, (message, now) => withInfo(message, { time: now }))
+    )
+  },
+  {
     id: "dead-letter-swallowed",
     title: "a second dead letter of one id is swallowed as a duplicate, its original removed",
     source: "SQS.md §5: the copy sent under the application's message id",
@@ -244,9 +253,8 @@ export const deadLetters: ReadonlyArray<Sabotage.Sabotage> = [
     id: "dead-letter-dies-twice",
     title: "a dead letter that is abandoned twice is put aside once more, where nobody looks",
     source: "one maximum for both queues",
-    caughtBy: ["DEAD-7"],
+    caughtBy: ["MODEL-1", "DEAD-7"],
     kind: "loss",
-    beyondModel: "the model settles no dead letters",
     make: wrap.recorded((provider, deliveries) =>
       withDeadSettles(provider, (settle) => (receipts, verdict) => {
         const isSecond = receipts.some(
@@ -260,9 +268,8 @@ export const deadLetters: ReadonlyArray<Sabotage.Sabotage> = [
     id: "dead-letter-dead-lettered-lost",
     title: "dead-lettering a dead letter removes it",
     source: "a dead letter of the dead letters has no place",
-    caughtBy: ["DEAD-8"],
+    caughtBy: ["MODEL-1", "DEAD-8"],
     kind: "loss",
-    beyondModel: "the model settles no dead letters",
     make: wrap.plain((provider) =>
       withDeadSettles(
         provider,
@@ -275,9 +282,8 @@ export const deadLetters: ReadonlyArray<Sabotage.Sabotage> = [
     id: "dead-letters-expire",
     title: "a dead letter is dropped when its time to live is over",
     source: "SQS: the retention of the dead-letter queue counts from the first sending",
-    caughtBy: ["DEAD-9"],
+    caughtBy: ["MODEL-1", "DEAD-9"],
     kind: "loss",
-    beyondModel: "the messages of the model do not expire",
     make: wrap.plain((provider) =>
       withDead(provider, (message, now) => {
         const { enqueuedAt, timeToLive } = message

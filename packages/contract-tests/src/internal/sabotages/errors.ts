@@ -40,7 +40,8 @@ export const errors: ReadonlyArray<Sabotage.Sabotage> = [
     id: "missing-queue-taken",
     title: "a send to a queue that does not exist is answered as taken",
     source: "a producer that creates queues as it goes",
-    caughtBy: ["ERROR-1"],
+    caughtBy: ["MODEL-1", "ERROR-1"],
+    kind: "loss",
     make: wrap.plain((provider) =>
       wrap.change(provider, {
         send: (queue, messages) =>

@@ -41,7 +41,8 @@ export const limits: ReadonlyArray<Sabotage.Sabotage> = [
     id: "batch-over-limit-cut",
     title: "of a call over the limits what fits is sent, and the rest answered as if it had been",
     source: "a batch cut by who should have refused it",
-    caughtBy: ["LIMIT-8", "LIMIT-9"],
+    caughtBy: ["MODEL-1", "LIMIT-8", "LIMIT-9"],
+    kind: "loss",
     make: wrap.plain((provider) =>
       wrap.change(provider, {
         send: (queue, messages) =>

@@ -112,7 +112,7 @@ export const redelivery: ReadonlyArray<Sabotage.Sabotage> = [
     id: "abandon-sends-again",
     title: "an abandon sends a copy and completes the original",
     source: "requeue by republishing, as for brokers without a nack",
-    caughtBy: ["MODEL-1", "REDELIVER-1", "DEAD-3", "SESSION-7"],
+    caughtBy: ["MODEL-2", "REDELIVER-1", "DEAD-3", "SESSION-7"],
     kind: "order",
     make: wrap.recorded((provider, deliveries) =>
       wrap.withVerdicts(provider, "Abandon", (settle, receipts) =>
@@ -250,7 +250,7 @@ export const redelivery: ReadonlyArray<Sabotage.Sabotage> = [
     id: "redelivery-never",
     title: "a message that was delivered three times is removed without a word",
     source: "a maximum of attempts in the client",
-    caughtBy: ["MODEL-1", "DEAD-3", "DEAD-7"],
+    caughtBy: ["MODEL-1", "REDELIVER-8", "DEAD-3"],
     kind: "loss",
     make: wrap.recorded((provider, deliveries) =>
       wrap.withVerdicts(provider, "Abandon", (settle, receipts, verdict) => {
@@ -294,7 +294,7 @@ export const redelivery: ReadonlyArray<Sabotage.Sabotage> = [
     id: "lock-ends-early",
     title: "a delivery comes again when half of its lock is over",
     source: "SQS: the queue's own visibility instead of the one declared",
-    caughtBy: ["MODEL-1", "SETTLE-14", "REDELIVER-3"],
+    caughtBy: ["MODEL-1", "REDELIVER-3"],
     kind: "double holding",
     make: wrap.background((provider, scope) =>
       wrap.change(provider, {

@@ -73,9 +73,8 @@ export const sending: ReadonlyArray<Sabotage.Sabotage> = [
     id: "send-cut-at-ten",
     title: "what is over ten messages of a batch is cut off and answered as sent",
     source: "SQS takes ten entries a batch",
-    caughtBy: ["SESSION-22", "CONCUR-1"],
+    caughtBy: ["MODEL-1", "LIMIT-8"],
     kind: "loss",
-    beyondModel: "no batch of the model has more than three messages",
     make: wrap.plain((provider) => sendOnly(provider, (_, index) => index < 10))
   },
   {
@@ -197,9 +196,8 @@ export const sending: ReadonlyArray<Sabotage.Sabotage> = [
     id: "deduplication-by-body",
     title: "messages of one body are taken for one message",
     source: "SQS: ContentBasedDeduplication left on",
-    caughtBy: ["SEND-8"],
+    caughtBy: ["MODEL-1", "SEND-8"],
     kind: "loss",
-    beyondModel: "every message of the model has a body of its own",
     make: wrap.remembering(
       () => new Set<string>(),
       (provider, bodies) =>
@@ -246,9 +244,8 @@ export const sending: ReadonlyArray<Sabotage.Sabotage> = [
     id: "deduplication-unasked",
     title: "the second message of one id is dropped where nothing of the kind is declared",
     source: "a producer's own cache of ids",
-    caughtBy: ["SEND-4", "SETTLE-12", "DEAD-12"],
+    caughtBy: ["MODEL-1", "SEND-4"],
     kind: "loss",
-    beyondModel: "every message of the model has an id of its own",
     make: wrap.remembering(
       () => new Set<string>(),
       (provider, seen) =>
@@ -346,9 +343,8 @@ export const sending: ReadonlyArray<Sabotage.Sabotage> = [
     id: "sessions-first-page",
     title: "of the sessions of a queue the first ten are kept, and messages of others are dropped",
     source: "a listing of which only the first page is read",
-    caughtBy: ["SESSION-22"],
+    caughtBy: ["MODEL-2", "SESSION-22"],
     kind: "loss",
-    beyondModel: "the model has three sessions",
     make: wrap.remembering(
       () => new Set<string>(),
       (provider, known) =>

@@ -67,7 +67,7 @@ export const settlement: ReadonlyArray<Sabotage.Sabotage> = [
     id: "settlement-late-accepted",
     title: "a used or expired receipt is answered with success",
     source: "SQS answers the second deletion with success (probe P20); fauxqs 2.4.1 (probe P10)",
-    caughtBy: ["SETTLE-3", "SETTLE-4", "SETTLE-6", "SETTLE-7", "SETTLE-10", "SESSION-15"],
+    caughtBy: ["SETTLE-3", "SETTLE-4", "SETTLE-6", "SETTLE-7", "SESSION-15"],
     make: wrap.plain((provider) =>
       withOutcomes(provider, (outcomes) => outcomes.map((one) => (isExpired(one) ? wrap.ok : one)))
     )
@@ -163,9 +163,8 @@ export const settlement: ReadonlyArray<Sabotage.Sabotage> = [
     id: "settlement-one-verdict-a-tick",
     title: "settlements of one moment all get the verdict of the first",
     source: "rhea 3.0.5 merges dispositions of one tick (SERVICEBUS.md §5.1)",
-    caughtBy: ["CONCUR-1"],
+    caughtBy: ["MODEL-1", "CONCUR-1"],
     kind: "loss",
-    beyondModel: "the model makes one call at a time",
     make: wrap.remembering(
       (): { verdict?: Verdict.Verdict } => ({}),
       (provider, tick) =>
@@ -187,7 +186,7 @@ export const settlement: ReadonlyArray<Sabotage.Sabotage> = [
     id: "settlement-partial-is-success",
     title: "a batch of settlements of which one succeeded is answered as a success",
     source: "SQS: DeleteMessageBatch answers 200, and Failed is not looked at",
-    caughtBy: ["SETTLE-9"],
+    caughtBy: ["BATCH-1"],
     make: wrap.plain((provider) =>
       withOutcomes(provider, (outcomes) =>
         outcomes.some(Result.isSuccess) ? outcomes.map(() => wrap.ok) : outcomes
@@ -198,7 +197,7 @@ export const settlement: ReadonlyArray<Sabotage.Sabotage> = [
     id: "settlement-one-fails-all",
     title: "one bad receipt fails the whole call, although the others were settled",
     source: "Promise.all over the entries of a batch",
-    caughtBy: ["SETTLE-3", "SETTLE-9"],
+    caughtBy: ["BATCH-1"],
     make: wrap.plain((provider) =>
       wrap.withSettles(
         provider,
@@ -291,7 +290,8 @@ export const settlement: ReadonlyArray<Sabotage.Sabotage> = [
     id: "renewal-late-accepted",
     title: "the renewal of a used or expired receipt is answered with success",
     source: "SQS standard queues (probe P11)",
-    caughtBy: ["SETTLE-16", "SETTLE-17"],
+    caughtBy: ["MODEL-1", "SETTLE-16", "SETTLE-17"],
+    kind: "double holding",
     make: wrap.plain((provider) =>
       withRenewals(provider, (outcome, fromNow) =>
         isExpired(outcome) ? Result.succeed(fromNow) : outcome
@@ -349,7 +349,7 @@ export const settlement: ReadonlyArray<Sabotage.Sabotage> = [
     id: "renewal-for-ever",
     title: "what is received is renewed for ever, so that its lock never runs out",
     source: "@azure/service-bus: maxAutoLockRenewalDurationInMs without an end",
-    caughtBy: ["MODEL-1", "SETTLE-4", "REDELIVER-2", "REDELIVER-3"],
+    caughtBy: ["MODEL-1", "REDELIVER-2", "REDELIVER-3"],
     kind: "loss",
     make: wrap.background((provider, scope) =>
       wrap.withReceives(

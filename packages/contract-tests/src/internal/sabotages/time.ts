@@ -168,7 +168,8 @@ export const time: ReadonlyArray<Sabotage.Sabotage> = [
     id: "time-to-live-of-schedule",
     title: "the time to live of a scheduled message begins when it is sent",
     source: "one timestamp for two times",
-    caughtBy: ["SCHEDULE-11"],
+    caughtBy: ["MODEL-1", "SCHEDULE-11"],
+    kind: "loss",
     make: withTimes((message, now) => {
       const due = dueIn(message, now)
       const { timeToLive } = message
