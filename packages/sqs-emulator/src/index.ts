@@ -1,0 +1,5 @@
+export * as SqsBroker from "./SqsBroker.ts"
+export * as SqsEmulator from "./SqsEmulator.ts"
+export * as SqsError from "./SqsError.ts"
+export * as SqsFaults from "./SqsFaults.ts"
+export * as SqsHttp from "./SqsHttp.ts"
