@@ -1,0 +1,3 @@
+export * as AwsClient from "./AwsClient.ts"
+export * as AwsConfig from "./AwsConfig.ts"
+export * as AwsProvider from "./AwsProvider.ts"

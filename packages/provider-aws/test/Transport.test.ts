@@ -1,0 +1,143 @@
+import { ListQueuesCommand } from "@aws-sdk/client-sqs"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { createServer } from "node:http"
+import { createServer as createSecureServer } from "node:https"
+import { type AddressInfo, connect, type Server as NetServer } from "node:net"
+import { AwsClient, type AwsConfig } from "../src/index.ts"
+import * as selfSigned from "./support/selfSigned.ts"
+import * as Server from "./support/server.ts"
+
+const credentials = { _tag: "Keys", accessKeyId: "A", secretAccessKey: "s" } as const
+
+const call = (options: AwsConfig.Options) =>
+  Effect.flatMap(AwsClient.make({ region: "eu-west-1", credentials, ...options }), (client) =>
+    client.use((sqs, abortSignal) => sqs.send(new ListQueuesCommand({}), { abortSignal }))
+  )
+
+const listening = (server: NetServer) =>
+  Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- listening on TCP, so an AddressInfo
+        resume(Effect.succeed((server.address() as AddressInfo).port))
+      })
+    }),
+    () => Effect.sync(() => server.close())
+  )
+
+/** A proxy that tunnels, and notes where to and for whom. */
+const proxy = Effect.gen(function* () {
+  const seen: Array<{ readonly to: string; readonly by: string | undefined }> = []
+  const server = createServer()
+  server.on("connect", (request, socket, head) => {
+    const by = request.headers["proxy-authorization"]
+    seen.push({ to: request.url ?? "", by })
+    if (by === undefined) {
+      socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+      return
+    }
+    const [host, port] = (request.url ?? "").split(":")
+    const upstream = connect(Number(port), host, () => {
+      socket.write("HTTP/1.1 200 Connection Established\r\n\r\n")
+      upstream.write(head)
+      upstream.pipe(socket).pipe(upstream)
+    })
+    upstream.on("error", () => socket.destroy())
+    socket.on("error", () => upstream.destroy())
+  })
+  return { port: yield* listening(server), seen }
+})
+
+const secure = Effect.gen(function* () {
+  let served = 0
+  const server = createSecureServer(selfSigned, (_, response) => {
+    served += 1
+    response.end("{}")
+  })
+  server.on("tlsClientError", () => undefined)
+  return { port: yield* listening(server), served: () => served }
+})
+
+/** What turns the checks off for everything else in a process. */
+const careless = Effect.acquireRelease(
+  Effect.sync(() => {
+    const before = process.env["NODE_TLS_REJECT_UNAUTHORIZED"]
+    process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0"
+    return before
+  }),
+  (before) =>
+    Effect.sync(() => {
+      if (before === undefined) delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"]
+      else process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = before
+    })
+)
+
+describe("transport", () => {
+  it.live("R10.3 calls are tunnelled by the proxy, with its user and password", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.make(() => ({ body: { QueueUrls: [] } }))
+      const { port, seen } = yield* proxy
+      yield* call({ endpoint: server.url, proxy: `http://bob:pass@127.0.0.1:${port}` })
+      const by = `Basic ${Buffer.from("bob:pass").toString("base64")}`
+      assert.deepStrictEqual(seen, [{ to: `127.0.0.1:${server.port}`, by }])
+      assert.strictEqual(server.asked.length, 1)
+    })
+  )
+
+  it.live("R2.3 a proxy that does not know us is AuthenticationFailed", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.make(() => ({ body: {} }))
+      const { port } = yield* proxy
+      const refused = call({ endpoint: server.url, proxy: `http://127.0.0.1:${port}` })
+      const error = yield* Effect.flip(refused)
+      assert.deepInclude(error.reason, { _tag: "AuthenticationFailed", detail: "by the proxy" })
+      assert.strictEqual(server.asked.length, 0)
+    })
+  )
+
+  it.live("R10.6 a connection that does not come about is given up in its own time", () =>
+    Effect.gen(function* () {
+      const mute = createServer()
+      mute.on("connect", (_, socket) => socket.on("error", () => undefined))
+      const port = yield* listening(mute)
+      const slow = call({
+        endpoint: "http://127.0.0.1:1",
+        proxy: `http://bob:pass@127.0.0.1:${port}`,
+        connectTimeout: 60
+      })
+      const error = yield* Effect.flip(slow)
+      assert.deepInclude(error.reason, { _tag: "Timeout", after: Duration.millis(60) })
+      assert.strictEqual(error.retry, "Transient")
+    })
+  )
+
+  it.live("R10.3 certificates are checked, whatever the environment says", () =>
+    Effect.gen(function* () {
+      yield* careless
+      const server = yield* secure
+      const error = yield* Effect.flip(call({ endpoint: `https://localhost:${server.port}` }))
+      assert.strictEqual(error.reason._tag, "ConnectionFailed")
+      assert.include(error.message, "DEPTH_ZERO_SELF_SIGNED_CERT")
+      assert.strictEqual(error.retry, "Never")
+      assert.strictEqual(server.served(), 0)
+    })
+  )
+
+  it.live("R10.3 behind a proxy too", () =>
+    Effect.gen(function* () {
+      yield* careless
+      const server = yield* secure
+      const { port, seen } = yield* proxy
+      const options = {
+        endpoint: `https://localhost:${server.port}`,
+        proxy: `http://bob:pass@127.0.0.1:${port}`
+      }
+      const error = yield* Effect.flip(call(options))
+      assert.strictEqual(error.reason._tag, "ConnectionFailed")
+      assert.strictEqual(error.retry, "Never")
+      assert.strictEqual(seen.length, 1)
+      assert.strictEqual(server.served(), 0)
+    })
+  )
+})
