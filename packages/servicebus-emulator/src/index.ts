@@ -1,0 +1,7 @@
+export * as ConfigFile from "./ConfigFile.ts"
+export * as EmulatorError from "./EmulatorError.ts"
+export * as Fault from "./Fault.ts"
+export * as Inspection from "./Inspection.ts"
+export * as QueueOptions from "./QueueOptions.ts"
+export * as ServiceBusBroker from "./ServiceBusBroker.ts"
+export * as ServiceBusEmulator from "./ServiceBusEmulator.ts"
