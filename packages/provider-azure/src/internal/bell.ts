@@ -1,0 +1,115 @@
+import type { ServiceBusReceivedMessage } from "@azure/service-bus"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { Defaults } from "@queue-runtime/core"
+import type { Context } from "./context.ts"
+import { protect } from "./inside.ts"
+import type { Link } from "./link.ts"
+
+/** Who is told. */
+export interface Listener {
+  readonly rang: (message: ServiceBusReceivedMessage, link: Link) => void
+  readonly failed: (thrown: unknown) => void
+}
+
+/**
+ * Waits for the next message of a plain queue, one at a time.
+ *
+ * It is a subscription of the SDK's with one credit. The promise of its handler is kept open after a
+ * message, so that no credit follows until the next one is wanted; closing the subscription takes an
+ * unused credit back from the service and hands on what crossed it. So nobody's wait can be cut short
+ * with a message left behind, as aborting the SDK's other way of receiving does.
+ */
+export class Bell {
+  readonly link: Link
+  readonly #context: Context
+  readonly #listener: Listener
+  #subscription: { readonly close: () => Promise<void> } | undefined
+  /** Ends the handler of the last message, and so gives the next credit. */
+  #next: (() => void) | undefined
+  /** Whether a message may come. */
+  isArmed = false
+  isDiscarded = false
+  /** Since when it has been armed in vain. */
+  armedAt = 0
+
+  constructor(context: Context, link: Link, listener: Listener) {
+    this.#context = context
+    this.link = link
+    this.#listener = listener
+  }
+
+  /** Wants one message more. */
+  arm(): void {
+    if (this.isArmed || this.isDiscarded) return
+    this.isArmed = true
+    this.armedAt = this.#context.now()
+    const next = this.#next
+    this.#next = undefined
+    if (next !== undefined) next()
+    else this.#subscribe()
+  }
+
+  #subscribe(): void {
+    this.#subscription = this.link.receiver.subscribe(
+      {
+        processMessage: (message) =>
+          new Promise<void>((resolve) => {
+            this.isArmed = false
+            this.#next = resolve
+            this.#listener.rang(message, this.link)
+          }),
+        processError: ({ error }) => {
+          this.#fail(error)
+          return Promise.resolve()
+        }
+      },
+      { autoCompleteMessages: false, maxConcurrentCalls: 1 }
+    )
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.isDiscarded) return
+    this.discard()
+    this.#listener.failed(thrown)
+  }
+
+  /**
+   * Takes an unused credit back; what crosses it still rings. Answers when nothing more can come, or that
+   * the SDK did not say so in time.
+   */
+  get disarm(): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const subscription = this.#subscription
+      if (!this.isArmed || subscription === undefined) return Effect.succeed(true)
+      protect(this.link.receiver)
+      this.#subscription = undefined
+      return Effect.tryPromise(() => subscription.close()).pipe(
+        Effect.timeoutOption(Defaults.serviceBusCloseWait),
+        Effect.match({ onFailure: () => false, onSuccess: Option.isSome }),
+        Effect.tap(() => Effect.sync(() => this.#isDisarmed()))
+      )
+    })
+  }
+
+  /** The subscription is over, and with it the handler of a message that crossed its end. */
+  #isDisarmed(): void {
+    this.isArmed = false
+    const next = this.#next
+    this.#next = undefined
+    next?.()
+  }
+
+  /** It is of no use any more; its link may still be, for what came over it. */
+  discard(): void {
+    this.isDiscarded = true
+    this.isArmed = false
+    const subscription = this.#subscription
+    this.#subscription = undefined
+    if (subscription === undefined) return
+    protect(this.link.receiver)
+    // Now, not soon: the SDK would bring it back by itself, and then there were two.
+    const closing = subscription.close()
+    this.#context.shared.fork(Effect.ignore(Effect.tryPromise(() => closing)))
+  }
+}

@@ -1,0 +1,112 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { Line } from "../src/internal/calls.ts"
+import { Losses } from "../src/internal/losses.ts"
+import { Settlements } from "../src/internal/settlements.ts"
+
+const place = { operation: "settle" }
+
+/** A link that notes what leaves it in one tick, as the AMQP library below writes it. */
+const makeLink = () => {
+  const ticks: Array<ReadonlyArray<string>> = []
+  let tick: Array<string> = []
+  const losses = new Losses()
+  const line: Line = { isClosed: false, onLost: (listener) => losses.on(listener) }
+  return {
+    ticks,
+    losses,
+    line,
+    settle: (outcome: string) => {
+      if (tick.length === 0) {
+        ticks.push(tick)
+        setImmediate(() => {
+          tick = []
+        })
+      }
+      tick.push(outcome)
+      return Promise.resolve()
+    }
+  }
+}
+
+const together = { concurrency: "unbounded", discard: true } as const
+
+describe("Settlements", () => {
+  it.live("§5.1 no two different outcomes leave in one tick, and completions together", () =>
+    Effect.gen(function* () {
+      const link = makeLink()
+      const settlements = new Settlements()
+      const outcomes = Array.from({ length: 300 }, (_, index) =>
+        index % 7 === 3 ? `other ${index}` : "complete"
+      )
+      yield* Effect.forEach(
+        outcomes,
+        (outcome) =>
+          settlements.settle(link.line, place, outcome === "complete", () => link.settle(outcome)),
+        together
+      )
+      assert.strictEqual(link.ticks.flat().length, outcomes.length)
+      for (const tick of link.ticks) assert.strictEqual(new Set(tick).size, 1)
+      assert.isBelow(link.ticks.length, 120)
+    })
+  )
+
+  it.live("§5.1 what comes while a tick is under way has a tick of its own", () =>
+    Effect.gen(function* () {
+      const link = makeLink()
+      const settlements = new Settlements()
+      const one = (outcome: string) =>
+        settlements.settle(link.line, place, outcome === "complete", () => link.settle(outcome))
+      yield* Effect.forEach(
+        ["complete", "abandon", "complete", "deadLetter"],
+        (outcome) => Effect.andThen(one(outcome), one(`${outcome} again`)),
+        together
+      )
+      for (const tick of link.ticks) assert.strictEqual(new Set(tick).size, 1)
+      assert.strictEqual(link.ticks.flat().length, 8)
+    })
+  )
+
+  it.live("R2.3 a failure is that of its own settlement", () =>
+    Effect.gen(function* () {
+      const link = makeLink()
+      const settlements = new Settlements()
+      const fail = () => Promise.reject(new Error("already settled"))
+      const results = yield* Effect.forEach(
+        [true, false, true],
+        (isGood) =>
+          Effect.result(
+            settlements.settle(link.line, place, true, () =>
+              isGood ? link.settle("complete") : fail()
+            )
+          ),
+        { concurrency: "unbounded" }
+      )
+      const tags = results.map((one) => (one._tag === "Failure" ? one.failure.reason._tag : "ok"))
+      assert.deepStrictEqual(tags, ["ok", "ReceiptExpired", "ok"])
+    })
+  )
+
+  it.live("interrupted before its turn it is not made, and a lost link ends it", () =>
+    Effect.gen(function* () {
+      const link = makeLink()
+      const settlements = new Settlements()
+      const never = () => new Promise<void>(() => undefined)
+      const one = yield* Effect.forkChild(
+        settlements.settle(link.line, place, true, () => link.settle("complete")),
+        { startImmediately: true }
+      )
+      yield* Fiber.interrupt(one)
+      const other = yield* Effect.forkChild(
+        Effect.flip(settlements.settle(link.line, place, false, never)),
+        { startImmediately: true }
+      )
+      yield* Effect.sleep(20)
+      link.losses.tell()
+      const lost = yield* Fiber.join(other)
+      assert.strictEqual(lost.reason._tag, "ConnectionFailed")
+      assert.deepStrictEqual(link.ticks, [])
+    })
+  )
+})

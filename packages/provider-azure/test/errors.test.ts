@@ -1,0 +1,161 @@
+import { ServiceBusError } from "@azure/service-bus"
+import { ErrorNameConditionMapper, MessagingError, translate } from "@azure/core-amqp"
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import { QueueError } from "@queue-runtime/core"
+import * as errors from "../src/internal/errors.ts"
+
+const place: errors.Place = {
+  operation: "send",
+  queue: "orders",
+  sessionId: "A",
+  timeout: Duration.seconds(3),
+  bytes: 10,
+  bytesMax: 9
+}
+
+const verdict = (thrown: unknown): string => {
+  const { reason, retry } = errors.fromThrown(thrown, place)
+  return `${reason._tag} ${retry}`
+}
+
+const plainError = (message: string, more: object = {}): Error =>
+  Object.assign(new Error(message), more)
+
+describe("errors", () => {
+  it.each([
+    ["MessagingEntityNotFound", "QueueNotFound Never"],
+    ["MessageLockLost", "ReceiptExpired Never"],
+    ["MessageNotFound", "ReceiptExpired Never"],
+    ["MessageSizeExceeded", "MessageTooLarge Never"],
+    ["MessagingEntityAlreadyExists", "ProviderFailure Never"],
+    ["MessagingEntityDisabled", "PermissionDenied Never"],
+    ["QuotaExceeded", "QuotaExceeded Transient"],
+    ["ServiceBusy", "Throttled Transient"],
+    ["ServiceTimeout", "Timeout Transient"],
+    ["ServiceCommunicationProblem", "ConnectionFailed Transient"],
+    ["SessionCannotBeLocked", "SessionLocked Transient"],
+    ["SessionLockLost", "SessionLockLost Never"],
+    ["UnauthorizedAccess", "AuthenticationFailed Never"]
+  ] as const)("R2.3 the code %s is %s", (code, expected) => {
+    assert.strictEqual(verdict(new ServiceBusError("text", code)), expected)
+  })
+
+  it("R2.3 every AMQP condition that the SDK knows has its reason", () => {
+    const unknown = Object.entries(ErrorNameConditionMapper)
+      .filter(([, condition]) => typeof condition === "string")
+      .filter(([name, condition]) => {
+        const made = translate({ condition, description: "text" })
+        const known = errors.table.has(made instanceof MessagingError ? (made.code ?? "") : "")
+        return !known && !errors.table.has(name)
+      })
+    assert.deepStrictEqual(unknown, [])
+  })
+
+  it.each([
+    ["amqp:internal-error", "ProviderFailure Transient"],
+    ["amqp:link:detach-forced", "ConnectionFailed Transient"],
+    ["amqp:connection:forced", "ConnectionFailed Transient"],
+    ["com.microsoft:operation-cancelled", "ProviderFailure Transient"],
+    ["amqp:not-allowed", "UnsupportedOperation Never"],
+    ["com.microsoft:argument-error", "ProviderFailure Never"],
+    ["com.microsoft:server-busy", "Throttled Transient"],
+    ["client.sender:not-enough-link-credit", "Throttled Transient"],
+    ["com.microsoft:session-cannot-be-locked", "SessionLocked Transient"],
+    ["amqp:resource-limit-exceeded", "QuotaExceeded Transient"],
+    ["amqp:not-found", "ConnectionFailed Transient"]
+  ])("R2.3 the condition %s is %s, as GeneralError too", (condition, expected) => {
+    const made = translate({ condition, description: "text" })
+    assert.strictEqual(verdict(made), expected)
+    const name = made instanceof MessagingError ? made.code : undefined
+    assert.strictEqual(verdict(new ServiceBusError(`${name}: text`, "GeneralError")), expected)
+  })
+
+  it("R2.3 after several attempts the error is inside an AggregateError without a message", () => {
+    const inside = new ServiceBusError("text", "SessionLockLost")
+    assert.strictEqual(
+      verdict(new AggregateError([new Error("x"), inside])),
+      "SessionLockLost Never"
+    )
+    assert.strictEqual(verdict(new AggregateError([])), "ProviderFailure Never")
+  })
+
+  it.each([
+    [
+      "Unknown error occurred on the AMQP connection while receiving.",
+      "ConnectionFailed Transient"
+    ],
+    ["The underlying AMQP connection is closed.", "ConnectionFailed Transient"],
+    [
+      'The receiver for "orders" has been closed and can no longer be used.',
+      "ConnectionFailed Transient"
+    ],
+    ["The message has either been deleted or already settled", "ReceiptExpired Never"],
+    ["Failed to get token from the provided credential", "AuthenticationFailed Never"],
+    ["The operation timed out", "Timeout Transient"],
+    ["The messaging entity 'sb://x/orders' could not be found.", "QueueNotFound Never"],
+    ["Something else", "ProviderFailure Never"]
+  ])("R2.3 an error without a code goes by what it says: %s", (message, expected) => {
+    assert.strictEqual(verdict(plainError(message)), expected)
+  })
+
+  it.each([
+    [{ code: "ECONNREFUSED" }, "ConnectionFailed Transient"],
+    [{ code: "ENOTFOUND" }, "ConnectionFailed Transient"],
+    [{ code: "SELF_SIGNED_CERT_IN_CHAIN" }, "ConnectionFailed Never"],
+    [{ name: "CredentialUnavailableError" }, "AuthenticationFailed Never"],
+    [
+      { name: "AggregateAuthenticationError", errors: [new Error("a")] },
+      "AuthenticationFailed Never"
+    ],
+    [{ name: "AbortError" }, "ConnectionFailed Transient"],
+    [{ name: "OperationTimeoutError" }, "Timeout Transient"]
+  ])("R2.3 errors of Node and of credentials: %o is %s", (more, expected) => {
+    assert.strictEqual(verdict(plainError("text", more)), expected)
+  })
+
+  it("R2.3 ECONNREFUSED hides in a GeneralError's message", () => {
+    const thrown = new ServiceBusError("connect ECONNREFUSED 127.0.0.1:5671", "GeneralError")
+    assert.strictEqual(verdict(thrown), "ConnectionFailed Transient")
+  })
+
+  it("R2.3 a missing right and an expired token are told apart from a wrong key", () => {
+    const unauthorized = (message: string) => new ServiceBusError(message, "UnauthorizedAccess")
+    const right = errors.fromThrown(unauthorized("'Send' claim(s) are required"), place)
+    assert.strictEqual(right.reason._tag, "PermissionDenied")
+    assert.include(right.message, "Send")
+    assert.strictEqual(
+      verdict(unauthorized("ExpiredToken: it expired")),
+      "AuthenticationFailed Transient"
+    )
+    assert.strictEqual(verdict(unauthorized("InvalidSignature")), "AuthenticationFailed Never")
+  })
+
+  it("R2.2 throttling says how long to wait, or the service's own advice", () => {
+    const busy = (message: string) =>
+      errors.fromThrown(new ServiceBusError(message, "ServiceBusy"), place).retryAfter
+    assert.deepStrictEqual(busy("Please wait 7 seconds and try again."), Duration.seconds(7))
+    assert.deepStrictEqual(busy("busy"), Duration.seconds(2))
+  })
+
+  it("R2.1 reasons carry what is known of the call", () => {
+    const { reason } = errors.fromThrown(new ServiceBusError("x", "MessageSizeExceeded"), place)
+    assert.isTrue(reason instanceof QueueError.MessageTooLarge && reason.actualBytes === 10)
+    const locked = errors.fromThrown(new ServiceBusError("x", "SessionCannotBeLocked"), place)
+    assert.include(locked.message, '"A"')
+    const quota = errors.fromThrown(new ServiceBusError("max is 5120 MB", "QuotaExceeded"), place)
+    assert.isTrue(quota.reason instanceof QueueError.QuotaExceeded && quota.reason.maximum === 5120)
+    assert.strictEqual(locked.provider, "azure-service-bus")
+    assert.strictEqual(locked.queue, "orders")
+  })
+
+  it("R2.3 the original stays as the cause, and no secret is printed", () => {
+    const secret = "c2VjcmV0LWtleQ=="
+    const thrown = plainError(`Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey=${secret}`)
+    const failed = errors.fromThrown(thrown, place)
+    const { cause } = failed
+    assert.isTrue(cause instanceof QueueError.OriginalError && cause.unwrap() === thrown)
+    assert.notInclude(`${failed.message} ${String(failed.stack)} ${JSON.stringify(failed)}`, secret)
+    assert.strictEqual(errors.fromThrown(failed, place), failed)
+  })
+})
