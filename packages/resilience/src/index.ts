@@ -1,0 +1,5 @@
+export * as CircuitBreaker from "./CircuitBreaker.ts"
+export * as HandlerBreaker from "./HandlerBreaker.ts"
+export * as ResilienceConfig from "./ResilienceConfig.ts"
+export * as Retry from "./Retry.ts"
+export * as Timeout from "./Timeout.ts"

@@ -1,0 +1,89 @@
+import { Defaults, HandlerFailure } from "@queue-runtime/core"
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import { Breaker, type Observer } from "./breaker.ts"
+import type * as breakerMachine from "./breakerMachine.ts"
+
+/** The state as the public modules show it. */
+export type State =
+  | { readonly _tag: "Closed" }
+  | { readonly _tag: "Open"; readonly until: DateTime.Utc }
+  | { readonly _tag: "HalfOpen" }
+
+/** The machine's state with a date for its number. */
+export const toState = (state: breakerMachine.State): State =>
+  state._tag === "Open" ? { _tag: "Open", until: DateTime.makeUnsafe(state.until) } : state
+
+const gauge = Metric.gauge("queue_runtime_breaker_state", {
+  description: "State of a circuit breaker: 0 closed, 1 half-open, 2 open"
+})
+
+const numbers = { Closed: 0, HalfOpen: 1, Open: 2 } as const
+
+const why = (exit: Exit.Exit<unknown, unknown>): string => {
+  if (Exit.isSuccess(exit)) return "failures inside a batch"
+  const { description, reason } = HandlerFailure.describe(Cause.squash(exit.cause))
+  return `${reason}: ${description}`
+}
+
+/** The line of the log for each change. */
+export const log =
+  (annotations: Readonly<Record<string, string>>): Observer["log"] =>
+  (state, exit) => {
+    const line = (): Effect.Effect<void> => {
+      switch (state._tag) {
+        case "Open":
+          return Effect.logWarning(
+            `circuit breaker open until ${DateTime.formatIso(DateTime.makeUnsafe(state.until))}; ` +
+              `last: ${why(exit)}`
+          )
+        case "HalfOpen":
+          return Effect.logInfo("circuit breaker half-open: a probe is let through")
+        default:
+          return Effect.logInfo("circuit breaker closed")
+      }
+    }
+    return Effect.annotateLogs(line(), annotations)
+  }
+
+/** Gauge, log and whoever listens. The gauge goes to the registry of whoever made the breaker. */
+export const observer = (
+  context: Context.Context<never>,
+  attributes: Readonly<Record<string, string>>,
+  publish: (state: State) => void
+): Observer => {
+  const own = Metric.withAttributes(gauge, attributes)
+  return {
+    changed: (state) => {
+      own.updateUnsafe(numbers[state._tag], context)
+      publish(toState(state))
+    },
+    log: log(attributes)
+  }
+}
+
+/** A breaker with its state as a gauge, in the log and as a stream that begins with the state now. */
+export const make = Effect.fnUntraced(function* (
+  limits: breakerMachine.Limits,
+  attributes: Readonly<Record<string, string>>
+) {
+  const context = yield* Effect.context()
+  const capacity = Defaults.breakerChangesMax
+  const changes = yield* PubSub.sliding<State>({ capacity, replay: 1 })
+  const observing = observer(context, attributes, (state) => {
+    PubSub.publishUnsafe(changes, state)
+  })
+  const breaker = new Breaker(limits, observing)
+  observing.changed(breaker.machine.state, breaker.machine.state)
+  return {
+    breaker,
+    state: Effect.sync(() => toState(breaker.machine.state)),
+    changes: Stream.fromPubSub(changes)
+  }
+})
