@@ -1,0 +1,125 @@
+/**
+ * Keys from the environment (Effect's `ConfigProvider`), for deployments whose secrets are variables. A
+ * changed variable needs a restart.
+ *
+ * | variable | what | default |
+ * |---|---|---|
+ * | `QUEUE_CRYPTO_KEYS` | the keys, `id:base64` with commas between: 32 bytes each | none |
+ * | `QUEUE_CRYPTO_CURRENT_KEY` | the id of the key that seals | the only key there is |
+ *
+ * **Gotchas**
+ *
+ * The variable itself stays readable in this process, and in what reports its environment: the copy that
+ * is wiped with the scope is ours alone.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { KeyProvider, QueueError } from "@queue-runtime/core"
+import * as KeyProviderMemory from "./KeyProviderMemory.ts"
+
+const keysVariable = "QUEUE_CRYPTO_KEYS"
+
+const currentVariable = "QUEUE_CRYPTO_CURRENT_KEY"
+
+const invalid = (key: string, problem: string) =>
+  Effect.fail(QueueError.configurationInvalid(key, problem))
+
+const read = <A>(key: string, config: Config.Config<A>) =>
+  Effect.mapError(Config.option(config), () =>
+    QueueError.configurationInvalid(key, "cannot be read")
+  )
+
+/** What the text says is never in an error: it may be a key in the wrong place. */
+const parse = (entry: string): KeyProviderMemory.KeyOptions | undefined => {
+  const colon = entry.lastIndexOf(":")
+  const bytes = Base64.decode(entry.slice(colon + 1))
+  const id = entry.slice(0, Math.max(0, colon)).trim()
+  return id === "" || Result.isFailure(bytes) || bytes.success.byteLength !== 32
+    ? undefined
+    : { id, material: Redacted.make(bytes.success) }
+}
+
+/**
+ * A key provider of the keys in the environment, until the scope ends.
+ *
+ * **Errors** ConfigurationInvalid, naming the variable and the place of the key in it
+ *
+ * **Example** (Two keys, one of which seals)
+ *
+ * ```ts
+ * import { QueueName } from "@queue-runtime/core"
+ * import { KeyProviderEnvironment } from "@queue-runtime/crypto"
+ * import { ConfigProvider, Effect } from "effect"
+ *
+ * const key = (seed: number) => Buffer.alloc(32, seed).toString("base64")
+ * const environment = ConfigProvider.fromUnknown({
+ *   QUEUE_CRYPTO_KEYS: `may:${key(5)},june:${key(6)}`,
+ *   QUEUE_CRYPTO_CURRENT_KEY: "june"
+ * })
+ * const program = Effect.gen(function* () {
+ *   const keys = yield* KeyProviderEnvironment.make
+ *   const queue = yield* QueueName.make("orders")
+ *   return [(yield* keys.current(queue)).id, yield* keys.ids(queue)]
+ * })
+ * Effect.runSync(
+ *   Effect.scoped(program).pipe(Effect.provide(ConfigProvider.layer(environment)))
+ * ) // => ["june", ["may", "june"]]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<KeyProvider.Service, QueueError.QueueError, Scope.Scope> =
+  Effect.gen(function* () {
+    const given = yield* read(keysVariable, Config.Redacted(keysVariable))
+    if (Option.isNone(given)) {
+      return yield* invalid(keysVariable, "is missing: id:base64, with commas between")
+    }
+    const keys: Array<KeyProviderMemory.KeyOptions> = []
+    for (const [index, entry] of Redacted.value(given.value).split(",").entries()) {
+      const key = parse(entry.trim())
+      if (key === undefined) {
+        return yield* invalid(keysVariable, `key ${index + 1} must be id:base64 of 32 bytes`)
+      }
+      keys.push(key)
+    }
+    const current = yield* read(currentVariable, Config.String(currentVariable))
+    if (Option.isNone(current) && keys.length > 1) {
+      return yield* invalid(currentVariable, "is missing: of several keys it says which one seals")
+    }
+    const only = keys.map(({ id }) => id).join()
+    const options = { keys, current: Option.getOrElse(current, () => only) }
+    const {
+      byId,
+      current: sealing,
+      ids,
+      wrappedSizeMax
+    } = yield* Effect.mapError(KeyProviderMemory.make(options), ({ reason: { message } }) =>
+      message.startsWith("current:")
+        ? QueueError.configurationInvalid(currentVariable, `is no key of ${keysVariable}`)
+        : QueueError.configurationInvalid(keysVariable, message)
+    )
+    for (const { material } of keys) Redacted.value(material).fill(0)
+    return { byId, current: sealing, ids, wrappedSizeMax }
+  })
+
+/**
+ * The keys of the environment as a layer.
+ *
+ * **Errors** as {@link make}
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<KeyProvider.KeyProvider, QueueError.QueueError> = Layer.effect(
+  KeyProvider.KeyProvider,
+  make
+)

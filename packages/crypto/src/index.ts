@@ -1,0 +1,5 @@
+export * as KeyProviderEnvironment from "./KeyProviderEnvironment.ts"
+export * as KeyProviderMemory from "./KeyProviderMemory.ts"
+export * as NodeCrypto from "./NodeCrypto.ts"
+export * as NonceStoreMemory from "./NonceStoreMemory.ts"
+export * as Sealing from "./Sealing.ts"

@@ -1,0 +1,72 @@
+import type * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+
+const durations = Metric.boundariesFromIterable([
+  0.000_005, 0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 1
+])
+
+// Attributes of the metric itself: those of withAttributes make a new key of it at every update.
+type Attributes = Readonly<Record<string, string>>
+
+const duration = (attributes: Attributes) =>
+  Metric.histogram("queue_runtime.crypto.duration", {
+    description: "Seconds to seal or to open the bodies of one call, the lookup of keys included",
+    boundaries: durations,
+    attributes
+  })
+
+const failed = (attributes: Attributes) =>
+  Metric.counter("queue_runtime.crypto.failures", {
+    description: "Bodies that could not be opened, by reason",
+    incremental: true,
+    attributes
+  })
+
+const plaintext = (attributes: Attributes) =>
+  Metric.counter("queue_runtime.crypto.plaintext", {
+    description: "Bodies sent or received that nothing protects",
+    incremental: true,
+    attributes
+  })
+
+const keyAge = (attributes: Attributes) =>
+  Metric.gauge("queue_runtime.crypto.key_age", {
+    description: "Seconds since the key that seals was made",
+    attributes
+  })
+
+/** The metrics of one queue. */
+export interface CryptoMetrics {
+  readonly sealed: Metric.Histogram<number>
+  readonly opened: Metric.Histogram<number>
+  readonly keyAge: Metric.Gauge<number>
+  readonly plaintextSent: Metric.Counter<number>
+  readonly plaintextReceived: Metric.Counter<number>
+  readonly failed: (reason: string) => Effect.Effect<void>
+}
+
+const bind = (queue: string): CryptoMetrics => ({
+  sealed: duration({ queue, operation: "seal" }),
+  opened: duration({ queue, operation: "open" }),
+  keyAge: keyAge({ queue }),
+  plaintextSent: plaintext({ queue, direction: "sent" }),
+  plaintextReceived: plaintext({ queue, direction: "received" }),
+  failed: (reason) => Metric.update(failed({ queue, reason }), 1)
+})
+
+/** Stands for the queues beyond the bound. No queue can have this name. */
+const otherQueues = "(other)"
+
+/** The metrics of each queue, bound once: a metric is never forgotten by its registry. */
+export const make = (queuesMax: number): ((queue: string) => CryptoMetrics) => {
+  const known = new Map<string, CryptoMetrics>()
+  const others = bind(otherQueues)
+  return (queue) => {
+    const found = known.get(queue)
+    if (found !== undefined) return found
+    if (known.size >= queuesMax) return others
+    const made = bind(queue)
+    known.set(queue, made)
+    return made
+  }
+}

@@ -1,0 +1,85 @@
+import { assert, describe, it } from "@effect/vitest"
+import { KeyProvider } from "@queue-runtime/core"
+import { ConfigProvider, Context, Effect, Layer, Option, Redacted } from "effect"
+import { KeyProviderEnvironment } from "../src/index.ts"
+import { bytesOf, queue } from "./support.ts"
+
+const base64 = (seed: number): string => Buffer.from(bytesOf(seed)).toString("base64")
+
+const build = (environment: Readonly<Record<string, unknown>>) =>
+  Layer.build(KeyProviderEnvironment.layer).pipe(
+    Effect.map(Context.get(KeyProvider.KeyProvider)),
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment)))
+  )
+
+const problemOf = (environment: Readonly<Record<string, unknown>>) =>
+  Effect.map(Effect.flip(Effect.scoped(build(environment))), ({ reason }) =>
+    reason._tag === "ConfigurationInvalid" ? `${reason.key} ${reason.problem}` : reason._tag
+  )
+
+describe("KeyProviderEnvironment", () => {
+  it.effect("R8.3 keys by id, and which of them seals", () =>
+    Effect.gen(function* () {
+      const keys = yield* build({
+        QUEUE_CRYPTO_KEYS: ` may:${base64(1)} , team:june:${base64(2)}`,
+        QUEUE_CRYPTO_CURRENT_KEY: "team:june"
+      })
+      const current = yield* keys.current(queue)
+      assert.strictEqual(current.id, "team:june")
+      assert.deepStrictEqual(Redacted.value(current.material), bytesOf(2))
+      const may = Option.getOrThrow(yield* keys.byId(queue, { id: "may" }))
+      assert.deepStrictEqual(Redacted.value(may.material), bytesOf(1))
+      assert.deepStrictEqual(yield* keys.ids(queue), ["may", "team:june"])
+      assert.notProperty(keys, "replace")
+    })
+  )
+
+  it.effect("R8.3 an only key is the current one", () =>
+    Effect.gen(function* () {
+      const keys = yield* build({ QUEUE_CRYPTO_KEYS: `may:${base64(1)}` })
+      assert.strictEqual((yield* keys.current(queue)).id, "may")
+    })
+  )
+
+  it.effect("R10.1 what cannot be used names the variable, and shows nothing of it", () =>
+    Effect.gen(function* () {
+      const missing = yield* problemOf({})
+      assert.include(missing, "QUEUE_CRYPTO_KEYS is missing")
+      for (const entry of [
+        "hunter2",
+        "k:hunter2",
+        "k:aHVudGVyMg==",
+        `:${base64(1)}`,
+        base64(1),
+        ""
+      ]) {
+        const problem = yield* problemOf({ QUEUE_CRYPTO_KEYS: `ok:${base64(1)},${entry}` })
+        assert.strictEqual(problem, "QUEUE_CRYPTO_KEYS key 2 must be id:base64 of 32 bytes")
+      }
+      const two = `a:${base64(1)},b:${base64(2)}`
+      assert.include(
+        yield* problemOf({ QUEUE_CRYPTO_KEYS: two }),
+        "QUEUE_CRYPTO_CURRENT_KEY is missing"
+      )
+      assert.strictEqual(
+        yield* problemOf({ QUEUE_CRYPTO_KEYS: two, QUEUE_CRYPTO_CURRENT_KEY: "c" }),
+        "QUEUE_CRYPTO_CURRENT_KEY is no key of QUEUE_CRYPTO_KEYS"
+      )
+      assert.include(
+        yield* problemOf({
+          QUEUE_CRYPTO_KEYS: `a:${base64(1)},a:${base64(2)}`,
+          QUEUE_CRYPTO_CURRENT_KEY: "a"
+        }),
+        "stands there twice"
+      )
+      const broken = ConfigProvider.make(() =>
+        Effect.fail(new ConfigProvider.SourceError({ message: "the source is gone" }))
+      )
+      const error = yield* KeyProviderEnvironment.make.pipe(
+        Effect.provide(ConfigProvider.layer(broken)),
+        Effect.flip
+      )
+      assert.deepInclude(error.reason, { key: "QUEUE_CRYPTO_KEYS", problem: "cannot be read" })
+    })
+  )
+})

@@ -1,0 +1,20 @@
+/** Of localhost, by nobody: what a client that checks must refuse. It protects nothing. */
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBgDCCASWgAwIBAgIUAJs5PqPMFMQio7Blgffmle25iMswCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTEyMzA0MFoYDzIxMjYxMDI4
+MTIzMDQwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASPGsyb2cJid8p0ozwqNV9k5/alFknY9x9kgn8z6bLNfrJ8n97k7QRd
++vzaeeLnwTJASpR3qpOAqs7z+U6pWjUfo1MwUTAdBgNVHQ4EFgQU9fipSBt/jLe6
++LjuNcDBQsQYhFMwHwYDVR0jBBgwFoAU9fipSBt/jLe6+LjuNcDBQsQYhFMwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEAmg1M1/fSD2CUzkh8NTGQ
+vmPsthyt2zB76HV+JSiI+xUCIQDVuchOz4aZcUrENPmbj9N1/KXAvNVSQEPkTCyh
+CV9tnA==
+-----END CERTIFICATE-----
+`
+
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgDWqK+cvmMzNCQ+tM
+aDtnw7A3IW4k3MpsU/0fNwcafYShRANCAASPGsyb2cJid8p0ozwqNV9k5/alFknY
+9x9kgn8z6bLNfrJ8n97k7QRd+vzaeeLnwTJASpR3qpOAqs7z+U6pWjUf
+-----END PRIVATE KEY-----
+`
