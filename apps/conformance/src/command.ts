@@ -13,7 +13,7 @@ import {
 import { QueueError } from "@queue-runtime/core"
 import * as Effect from "effect/Effect"
 import { parseArgs } from "node:util"
-import { healthy, providers } from "./providers.ts"
+import { healthy, named, providers } from "./providers.ts"
 import * as tables from "./tables.ts"
 
 /**
@@ -39,11 +39,16 @@ export interface Flags {
  */
 export const help = `pnpm contract [--provider NAME] [--rule ID]… [--seed N]
 
-  --provider  one provider alone, and no sabotages: ${providers.map(({ name }) => name).join(", ")}
+  --provider  one provider alone, and no sabotages: ${providers.map(({ name }) => name).join(", ")};
+              aws is aws-fauxqs as well, memory is memory-stack as well
   --rule      these rules alone: on every provider, and which sabotages break them
   --seed      of the model-based rules (default: 1)
 
-Without --provider and --rule it writes .reports/contract.json as well.`
+Without --provider and --rule it writes .reports/contract.json as well.
+
+CONTRACT_SQS_ENDPOINT points aws at a server; "aws" means AWS itself, in AWS_REGION, with the credentials
+that the SDK finds. CONTRACT_SERVICEBUS_CONNECTION_STRING points azure at a namespace, or at the official
+emulator. Queues called contract-… are made there and removed again.`
 
 const invalid = (flag: string, rule: string) => Effect.fail(QueueError.validationFailed(flag, rule))
 
@@ -77,7 +82,7 @@ export const read = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Flags, QueueError.QueueError> {
   const { help: isHelp, provider, rule, seed } = yield* parse(args)
   const names = providers.map(({ name }) => name)
-  if (provider !== undefined && !names.includes(provider)) {
+  if (provider !== undefined && named(provider).length === 0) {
     return yield* invalid("--provider", `must be one of ${names.join(", ")}`)
   }
   const known = new Set(ProviderContract.rules.map(({ id }) => id))
@@ -154,9 +159,7 @@ export const run = Effect.fnUntraced(function* (
   const isAsked = ({ id }: ProviderRule.ProviderRule): boolean =>
     flags.rules.length === 0 || flags.rules.includes(id)
   const rules = ProviderContract.rules.filter(isAsked)
-  const chosen = providers.filter(
-    ({ name }) => flags.provider === undefined || flags.provider === name
-  )
+  const chosen = flags.provider === undefined ? providers : named(flags.provider)
   const columns = yield* Effect.forEach(chosen, (harness) =>
     say(`${rules.length} rules on ${harness.name}`).pipe(
       Effect.andThen(ProviderContract.run(harness, { rules, seed: flags.seed })),

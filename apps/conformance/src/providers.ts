@@ -5,6 +5,7 @@
  */
 import { Harness, type Rule, Time, type World } from "@queue-runtime/contract-tests"
 import {
+  Batching,
   Message,
   MessageId,
   QueueAddress,
@@ -23,6 +24,8 @@ import * as Option from "effect/Option"
 import { mkdtempDisposableSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { azure } from "./servicebus.ts"
+import { aws, awsFauxqs } from "./sqs.ts"
 
 const openMemory = ({ deduplication, queue, ...options }: Harness.QueueSpec) =>
   MemoryClient.make({
@@ -47,9 +50,13 @@ export const memory: Harness.Harness<QueueError.QueueError> = {
 }
 
 /** The decorators there are, in the order of DESIGN §3. */
-const decorators = QueueProvider.layerTransform(
-  "pass-through",
-  Effect.succeed((call) => Effect.suspend(() => call))
+const decorators = Batching.layer().pipe(
+  Layer.provide(
+    QueueProvider.layerTransform(
+      "pass-through",
+      Effect.succeed((call) => Effect.suspend(() => call))
+    )
+  )
 )
 
 /**
@@ -136,5 +143,18 @@ export const healthy: Harness.Harness<QueueError.QueueError> = {
 export const providers: ReadonlyArray<Harness.Harness<QueueError.QueueError>> = [
   memory,
   memoryStack,
-  sqlite
+  sqlite,
+  aws,
+  awsFauxqs,
+  azure
 ]
+
+/**
+ * Those that a name stands for: one of that name, and those whose names begin with it: `aws` is `aws` and
+ * `aws-fauxqs`.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const named = (name: string): ReadonlyArray<Harness.Harness<QueueError.QueueError>> =>
+  providers.filter((one) => one.name === name || one.name.startsWith(`${name}-`))

@@ -26,7 +26,8 @@ export const make = (
     deduplication: queue.deduplication ? "native" : "unsupported",
     ...(queue.deduplication ? { deduplicationWindow: SqliteConfig.deduplicationWindow } : {}),
     deadLetter: "native",
-    peek: "native"
+    peek: "native",
+    deliveryCount: "exact"
   }
 }
 
