@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import * as Schema from "effect/Schema"
+import * as measure from "./measure.ts"
 
 /** One comparison. A figure alone says nothing: `peer` was measured beside `ours` in the same run. */
 export const Case = Schema.Struct({
@@ -12,7 +13,9 @@ export const Case = Schema.Struct({
   ratio: Schema.Finite,
   /** What the ratio should reach, or stay under. */
   target: Schema.Finite,
-  better: Schema.Literals(["higher", "lower"])
+  better: Schema.Literals(["higher", "lower"]),
+  /** The lowest and the highest ratio of a round, where every round measured both. */
+  spread: Schema.optionalKey(Schema.Tuple([Schema.Finite, Schema.Finite]))
 })
 
 export type Case = typeof Case.Type
@@ -24,6 +27,22 @@ export const make = (values: Omit<Case, "ratio">): Case => ({
   ...values,
   ratio: values.ours / values.peer
 })
+
+/** A case of two series, round by round beside each other: their medians, and how far their ratios lay apart. */
+export const ofRounds = (
+  values: Omit<Case, "ours" | "peer" | "ratio" | "spread"> & {
+    readonly ours: ReadonlyArray<number>
+    readonly peer: ReadonlyArray<number>
+  }
+): Case => {
+  const ratios = values.ours.map((one, round) => one / (values.peer[round] ?? Number.NaN))
+  return make({
+    ...values,
+    ours: measure.median(values.ours),
+    peer: measure.median(values.peer),
+    spread: [Math.min(...ratios), Math.max(...ratios)]
+  })
+}
 
 export const isMet = ({ better, ratio, target }: Case): boolean =>
   better === "higher" ? ratio >= target : ratio <= target
@@ -51,12 +70,13 @@ const figure = (value: number): string =>
 
 /** Aligned columns, for a terminal. */
 export const render = (cases: ReadonlyArray<Case>): string => {
-  const head = ["case", "ours", "peer", "ratio", "target", ""]
+  const head = ["case", "ours", "peer", "ratio", "spread", "target", ""]
   const rows = cases.map((one) => [
     one.case,
     figure(one.ours),
     figure(one.peer),
     one.ratio.toFixed(2),
+    one.spread === undefined ? "" : one.spread.map((ratio) => ratio.toFixed(2)).join("–"),
     `${one.better === "higher" ? "≥" : "≤"} ${one.target}`,
     isMet(one) ? "met" : "MISSED"
   ])

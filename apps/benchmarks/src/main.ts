@@ -1,11 +1,15 @@
 /** `pnpm bench [suite …]`: runs the suites named, or all, prints the table and writes `.reports/bench.json`. */
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as aws from "./aws.ts"
+import * as azure from "./azure.ts"
 import * as memory from "./memory.ts"
 import * as Report from "./Report.ts"
 
 const suites: Readonly<Record<string, () => Promise<ReadonlyArray<Report.Case>>>> = {
-  memory: memory.run
+  memory: memory.run,
+  aws: aws.run,
+  azure: azure.run
 }
 
 const reportPath = join(fileURLToPath(new URL("../../..", import.meta.url)), ".reports/bench.json")

@@ -7,17 +7,18 @@ export interface Task {
   readonly sample: () => Promise<number>
 }
 
-const median = (values: ReadonlyArray<number>): number => {
+/** The middle one, or of two the higher. */
+export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
-/** The median over the rounds of each task's median, in nanoseconds an operation. */
-export const interleaved = async (
+/** The median of each task in each round, in nanoseconds an operation. */
+export const rounds = async (
   tasks: ReadonlyArray<Task>,
   options: { readonly rounds: number; readonly samples: number }
-): Promise<ReadonlyMap<string, number>> => {
-  const rounds = new Map(tasks.map(({ name }): [string, Array<number>] => [name, []]))
+): Promise<ReadonlyMap<string, ReadonlyArray<number>>> => {
+  const found = new Map(tasks.map(({ name }): [string, Array<number>] => [name, []]))
   // The first round warms up and is not counted.
   for (let round = 0; round <= options.rounds; round++) {
     // What a sample times is a part of it, so the number of samples ends a task and not their time.
@@ -29,8 +30,15 @@ export const interleaved = async (
     await bench.run()
     for (const { name, result } of bench.tasks) {
       if (result.state !== "completed") throw new Error(`benchmark "${name}" ${result.state}`)
-      if (round > 0) rounds.get(name)?.push(result.latency.p50 * 1e6)
+      if (round > 0) found.get(name)?.push(result.latency.p50 * 1e6)
     }
   }
-  return new Map([...rounds].map(([name, medians]) => [name, median(medians)]))
+  return found
 }
+
+/** The median over the rounds of each task's median, in nanoseconds an operation. */
+export const interleaved = async (
+  tasks: ReadonlyArray<Task>,
+  options: { readonly rounds: number; readonly samples: number }
+): Promise<ReadonlyMap<string, number>> =>
+  new Map([...(await rounds(tasks, options))].map(([name, medians]) => [name, median(medians)]))

@@ -15,6 +15,13 @@ describe("Report", () => {
     assert.isTrue(Report.isMet({ ...slower, target: 0.5 }))
   })
 
+  it("shows how far the ratios of the rounds lay apart", () => {
+    const values = { case: "c", target: 1, better: "higher" } as const
+    const rounds = Report.ofRounds({ ...values, ours: [10, 30, 20], peer: [10, 10, 10] })
+    assert.deepStrictEqual(rounds, { ...values, ours: 20, peer: 10, ratio: 2, spread: [1, 3] })
+    assert.match(Report.render([rounds]), /1\.00–3\.00/u)
+  })
+
   it("a run takes the place of the cases of the same name, and the others stay", () => {
     const again = { ...faster, ours: 200, ratio: 2 }
     assert.deepStrictEqual(Report.merge([faster, slower], [again]), [slower, again])
@@ -34,7 +41,7 @@ describe("Report", () => {
 
   it("prints aligned columns and says what was missed", () => {
     const [head, , first, second] = Report.render([faster, slower]).split("\n")
-    assert.match(head ?? "", /^case +ours +peer +ratio +target$/)
+    assert.match(head ?? "", /^case +ours +peer +ratio +spread +target$/)
     assert.match(first ?? "", /^a +300 +100 +3\.00 +≥ 2\.5 +met$/)
     assert.match(second ?? "", /^b .* ≤ 0\.4 +MISSED$/)
   })
