@@ -7,10 +7,10 @@
  *
  * 1. typed queue: none here, since bodies are GitHub's own bytes
  * 2. `QueueClient`: stamps ids, checks capabilities, splits batches
- * 3. sealing of bodies
- * 4. batching
- * 5. breaker, then retry, then timeout
- * 6. telemetry
+ * 3. the span of the call, whose context the messages carry; sealing of bodies
+ * 4. `Batching`: merges concurrent sends and settlements
+ * 5. `Health`, which `/healthz` and `/readyz` show; below it circuit breaker, then retry, then time-out
+ * 6. telemetry: a span and a duration an attempt
  * 7. the provider that `QUEUE_PROVIDER` names
  *
  * A stage that comes later stands here as one `Layer.provide` at its place, and a provider as one line of
@@ -18,7 +18,17 @@
  *
  * @since 0.1.0
  */
-import { ProviderSelection, QueueClient, type QueueError } from "@queue-runtime/core"
+import {
+  Batching,
+  Health,
+  ProviderSelection,
+  QueueClient,
+  QueueError,
+  Telemetry
+} from "@queue-runtime/core"
+import { ResilienceConfig } from "@queue-runtime/resilience"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as BotConfig from "./BotConfig.ts"
@@ -55,8 +65,57 @@ const memory = ({ deliveriesMax, lockDuration, queue }: Options) =>
     })
   )
 
+/** A FIFO queue, `.fifo` behind its name; region, endpoint and credentials the SDK finds itself. */
+const aws = ({ deliveriesMax, lockDuration, queue }: Options) =>
+  import("@queue-runtime/provider-aws").then(({ AwsProvider }) =>
+    AwsProvider.layer({
+      queues: {
+        [queue]: {
+          fifo: true,
+          deliveriesMax: deliveriesMax + deliveriesMargin,
+          ...Option.match(lockDuration, {
+            onNone: () => ({}),
+            onSome: (lock) => ({ visibilityTimeout: lock })
+          })
+        }
+      }
+    })
+  )
+
+const connectionString = "AZURE_SERVICE_BUS_CONNECTION_STRING"
+
+/** A queue with sessions, in the namespace that the variable names. */
+const azure = ({ deliveriesMax, lockDuration, queue }: Options) =>
+  import("@queue-runtime/provider-azure").then(({ AzureProvider }) =>
+    Layer.unwrap(
+      Config.Redacted(connectionString).pipe(
+        Effect.mapError(() =>
+          QueueError.configurationInvalid(
+            connectionString,
+            "must be set to a connection string of the namespace"
+          )
+        ),
+        Effect.map((namespace) =>
+          AzureProvider.layer({
+            connectionString: namespace,
+            queues: {
+              [queue]: {
+                sessions: true,
+                deliveriesMax: deliveriesMax + deliveriesMargin,
+                ...Option.match(lockDuration, {
+                  onNone: () => ({}),
+                  onSome: (lock) => ({ lockDuration: lock })
+                })
+              }
+            }
+          })
+        )
+      )
+    )
+  )
+
 /**
- * The client over everything below it.
+ * The client over everything below it, and how the queue is.
  *
  * **Errors** ConfigurationInvalid: an unknown provider, or one whose package is not installed; then the
  * provider's own.
@@ -66,7 +125,21 @@ const memory = ({ deliveriesMax, lockDuration, queue }: Options) =>
  */
 export const layer = (
   options: Options
-): Layer.Layer<QueueClient.QueueClient, QueueError.QueueError> =>
+): Layer.Layer<QueueClient.QueueClient | Health.Health, QueueError.QueueError> =>
   QueueClient.layer({ wait: options.wait }).pipe(
-    Layer.provide(ProviderSelection.layer({ memory: () => memory(options) }, { orElse: "memory" }))
+    Layer.provide(Telemetry.layerCreate()),
+    Layer.provide(Batching.layer()),
+    Layer.provideMerge(Health.layer({ queues: [options.queue] })),
+    Layer.provide(ResilienceConfig.layer()),
+    Layer.provide(Telemetry.layer()),
+    Layer.provide(
+      ProviderSelection.layer(
+        {
+          memory: () => memory(options),
+          "aws-sqs": () => aws(options),
+          "azure-service-bus": () => azure(options)
+        },
+        { orElse: "memory" }
+      )
+    )
   )

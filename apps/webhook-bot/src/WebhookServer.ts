@@ -13,18 +13,23 @@
  * | 503 | the queue fails for the moment, or too much is being read: `Retry-After` |
  * | 500 | the queue refuses for good; the reason is in the log |
  *
+ * `GET /healthz` and `GET /readyz` are answered as {@link HealthEndpoint} says, where the application has a
+ * `Health`.
+ *
  * Nothing is parsed or sent before the signature is checked, and the answer waits for the queue's. No
  * body and no secret is ever logged. Messages of one session stand in the order they were accepted.
  *
  * @since 0.1.0
  */
-import { QueueClient, QueueError, type QueueName } from "@queue-runtime/core"
+import { Health, QueueClient, QueueError, type QueueName } from "@queue-runtime/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as HealthEndpoint from "./HealthEndpoint.ts"
 import * as Http from "./Http.ts"
 import * as Signature from "./Signature.ts"
 import * as Webhook from "./Webhook.ts"
@@ -166,6 +171,7 @@ export const handler = Effect.fnUntraced(function* (
   options: Pick<Options, "bytesMax" | "queue" | "secret">
 ) {
   const client = yield* QueueClient.QueueClient
+  const health = yield* Effect.serviceOption(Health.Health)
   const budget = new Budget(options.bytesMax ?? bytesMaxDefault)
 
   const accept = Effect.fnUntraced(function* (request: Http.Request, reading: Reading) {
@@ -183,7 +189,7 @@ export const handler = Effect.fnUntraced(function* (
     return { status: 202, json: { id: messageId, session: message.sessionId } } satisfies Http.Reply
   })
 
-  return (request: Http.Request): Effect.Effect<Http.Reply> =>
+  const post = (request: Http.Request): Effect.Effect<Http.Reply> =>
     Effect.suspend(() => {
       const reading = new Reading(budget)
       return accept(request, reading).pipe(
@@ -198,6 +204,11 @@ export const handler = Effect.fnUntraced(function* (
         Effect.ensuring(Effect.sync(() => reading.release()))
       )
     })
+
+  return (request: Http.Request): Effect.Effect<Http.Reply> =>
+    Option.flatMap(health, (one) => HealthEndpoint.answer(one, request)).pipe(
+      Option.getOrElse(() => post(request))
+    )
 })
 
 /**

@@ -55,11 +55,11 @@ describe("Program", () => {
         )
         oneLine(
           yield* run("main.ts", { WEBHOOK_SECRET: "s", QUEUE_PROVIDER: "nonsense" }),
-          'ConfigurationInvalid: QUEUE_PROVIDER: no provider "nonsense"; known: memory'
+          'ConfigurationInvalid: QUEUE_PROVIDER: no provider "nonsense"; known: aws-sqs, azure-service-bus, memory'
         )
         oneLine(
           yield* run("demo.ts", { QUEUE_PROVIDER: "nonsense" }),
-          'ConfigurationInvalid: QUEUE_PROVIDER: no provider "nonsense"; known: memory'
+          'ConfigurationInvalid: QUEUE_PROVIDER: no provider "nonsense"; known: aws-sqs, azure-service-bus, memory'
         )
         const badName = yield* run("demo.ts", { QUEUE_NAME: "-x" })
         assert.match(

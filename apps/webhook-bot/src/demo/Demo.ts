@@ -20,6 +20,7 @@ import * as Program from "../Program.ts"
 import * as QueueStack from "../QueueStack.ts"
 import * as Webhook from "../Webhook.ts"
 import * as WebhookServer from "../WebhookServer.ts"
+import * as Backend from "./Backend.ts"
 import * as Corpus from "./Corpus.ts"
 import * as Downstream from "./Downstream.ts"
 import * as History from "./History.ts"
@@ -60,9 +61,9 @@ const settings = {
 
 const outageDefault = Duration.seconds(2)
 
-/** What is not done by then counts as lost. The usual run must end within 30 s, larger ones may not. */
+/** What is not done by then counts as lost: several times what a slow machine takes. */
 const deadline = (deliveries: number): Duration.Duration =>
-  Duration.max(Duration.seconds(25), Duration.millis(6 * deliveries))
+  Duration.max(Duration.minutes(1), Duration.millis(25 * deliveries))
 
 const progressEvery = Duration.millis(500)
 
@@ -86,13 +87,27 @@ const acceptedIds = (history: History.History): number =>
     )
   ).size
 
+/** Long enough for every provider to answer that there is nothing more; SQS waits whole seconds. */
+const lastLook = Duration.seconds(1)
+
+/** Messages that nobody will handle, taken session by session: not every service lets us look on. */
+const countLeft = Effect.fnUntraced(function* (queue: QueueName.QueueName) {
+  const client = yield* QueueClient.QueueClient
+  let left = 0
+  while (true) {
+    const session = yield* client.acceptSession(queue, { wait: lastLook })
+    if (Option.isNone(session)) return left
+    left += (yield* session.value.receive({ max: 100, wait: lastLook })).length
+  }
+}, Effect.scoped)
+
 /** The dead letters, taken out of the queue as an operator would. */
 const readDeadLetters = Effect.fnUntraced(function* (queue: QueueName.QueueName) {
   const client = yield* QueueClient.QueueClient
   const source = QueueAddress.deadLetter(queue)
   const letters: Array<Verification.DeadLetter> = []
   while (true) {
-    const received = yield* client.receive(source, { max: 100, wait: 0 })
+    const received = yield* client.receive(source, { max: 100, wait: lastLook })
     if (received.length === 0) return letters
     for (const message of received) {
       letters.push({
@@ -115,7 +130,6 @@ const collect = Effect.fnUntraced(function* (
   QueueError.QueueError,
   QueueClient.QueueClient | Timeline.Timeline
 > {
-  const client = yield* QueueClient.QueueClient
   const timeline = yield* Timeline.Timeline
   const timelines = new Map<string, ReadonlyArray<string>>()
   for (const session of new Set(plan.map((planned) => planned.session))) {
@@ -124,13 +138,12 @@ const collect = Effect.fnUntraced(function* (
       (yield* timeline.of(session)).map(({ id }) => id)
     )
   }
-  const left = (yield* client.peek(queue, { max: 100 })).length
   return {
     plan,
     events: history.events,
     deadLetters: yield* readDeadLetters(queue),
     timelines,
-    left
+    left: yield* countLeft(queue)
   }
 })
 
@@ -196,6 +209,10 @@ const runWith = Effect.fnUntraced(function* (options: Options, base: BotConfig.B
   }).pipe(Effect.scoped, Effect.provide(Program.layerBots(config)))
 })
 
+/** Settings that win over the environment. */
+const asPrimary = (given: Readonly<Record<string, string>>) =>
+  ConfigProvider.layerAdd(ConfigProvider.fromUnknown(given), { asPrimary: true })
+
 /**
  * Runs it and shows how it goes. The outcome holds the evidence and what is wrong with it.
  *
@@ -207,14 +224,14 @@ const runWith = Effect.fnUntraced(function* (options: Options, base: BotConfig.B
 export const run = (
   options: Options
 ): Effect.Effect<Report.Outcome, QueueError.QueueError, Output.Output> =>
-  Effect.flatMap(BotConfig.read, (config) =>
-    Effect.scoped(runWith(options, config)).pipe(
-      Effect.provide(Layer.merge(QueueStack.layer(config), Http.layerClient))
+  Effect.gen(function* () {
+    const config = yield* BotConfig.read
+    const variables = yield* Backend.start(config)
+    return yield* Effect.scoped(runWith(options, config)).pipe(
+      Effect.provide(
+        Layer.merge(QueueStack.layer(config), Http.layerClient).pipe(
+          Layer.provide(asPrimary(variables))
+        )
+      )
     )
-  ).pipe(
-    Effect.provide(
-      ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ ...settings, ...options.settings }), {
-        asPrimary: true
-      })
-    )
-  )
+  }).pipe(Effect.scoped, Effect.provide(asPrimary({ ...settings, ...options.settings })))
