@@ -131,7 +131,7 @@ const bans: ReadonlyArray<Ban> = [
     rule: "await",
     message: "await leaves Effect: use yield* and Effect.tryPromise",
     applies: isPackageSource,
-    find: inCode(/(?<![.\w$])await\b(?!\s*[:,}=)])/gu)
+    find: inCode(/(?<![.#\w$])await\b(?!\s*[:,}=)])/gu)
   },
   {
     rule: "try",

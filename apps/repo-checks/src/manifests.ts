@@ -97,7 +97,11 @@ interface Allowed {
 const arrows: Readonly<Record<string, Allowed>> = {
   port: { runtime: [], development: [] },
   proof: { runtime: ["core"], development: [] },
-  provider: { runtime: ["core"], development: ["contract-tests", "provider-memory"] },
+  tool: { runtime: [], development: [] },
+  provider: {
+    runtime: ["core"],
+    development: ["contract-tests", "provider-memory", "sqs-emulator", "servicebus-emulator"]
+  },
   policy: { runtime: ["core"], development: ["contract-tests", "provider-memory"] }
 }
 
@@ -105,7 +109,7 @@ const arrowProblems = (manifest: Manifest): ReadonlyArray<string> => {
   const tag = manifest.tags.find((one) => Object.hasOwn(arrows, one))
   const allowed = tag === undefined ? undefined : arrows[tag]
   if (allowed === undefined)
-    return ["turbo.json has none of the tags port, proof, provider, policy"]
+    return ["turbo.json has none of the tags port, proof, tool, provider, policy"]
   const beyond = (kind: Parameters<typeof siblings>[1], names: ReadonlyArray<string>) =>
     siblings(manifest, kind)
       .filter((name) => !names.includes(name))

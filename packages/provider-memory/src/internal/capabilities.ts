@@ -28,6 +28,7 @@ export const make = (
     deduplication: deduplicates ? "native" : "unsupported",
     ...(deduplicates ? { deduplicationWindow: queue.deduplicationWindow } : {}),
     deadLetter: "native",
-    peek: "native"
+    peek: "native",
+    deliveryCount: "exact"
   }
 }
