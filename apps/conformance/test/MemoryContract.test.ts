@@ -1,7 +1,8 @@
 import { Harness, ProviderContract, Time } from "@queue-runtime/contract-tests"
 import { QueueProvider } from "@queue-runtime/core"
+import { MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
 import { describe, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { memory } from "./support/memoryHarness.ts"
 
 const passThrough = QueueProvider.layerTransform(
@@ -22,6 +23,23 @@ const waitLittle = new Set(["SEND-1", "RECEIVE-3", "SETTLE-3", "SESSION-7", "SES
 
 describe("R12.1 memory", () => {
   ProviderContract.suite(it, memory)
+})
+
+describe("R12.1 memory as the README of the suite has it, with an option left aside", () => {
+  ProviderContract.suite(it, {
+    name: "memory",
+    time: Time.virtual,
+    open: ({ deliveriesMax, lockDuration, queue, sessions }) =>
+      Effect.map(
+        MemoryClient.make({ queues: { [queue]: { deliveriesMax, lockDuration, sessions } } }),
+        (client) => ({
+          layer: Layer.provide(
+            MemoryProvider.layerWithClient,
+            Layer.succeed(MemoryClient.MemoryClient, client)
+          )
+        })
+      )
+  })
 })
 
 describe("R12.1 memory behind decorators", () => {
