@@ -11,16 +11,20 @@ import {
   QueueAddress,
   type QueueError,
   type QueueName,
-  QueueProvider,
+  type QueueProvider,
   ReceivedMessage,
+  Telemetry,
   Verdict
 } from "@queue-runtime/core"
+import { KeyProviderMemory, NodeCrypto, Sealing } from "@queue-runtime/crypto"
 import { SqliteClient, SqliteProvider } from "@queue-runtime/example-provider"
 import { MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
+import { ResilienceConfig } from "@queue-runtime/resilience"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { mkdtempDisposableSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -49,14 +53,18 @@ export const memory: Harness.Harness<QueueError.QueueError> = {
   open: (spec) => Effect.map(openMemory(spec), (client) => ({ layer: layerOf(client) }))
 }
 
+const keys = KeyProviderMemory.layer({
+  keys: [{ id: "k1", material: Redacted.make(new Uint8Array(32).fill(7)) }],
+  current: "k1"
+})
+
 /** The decorators there are, in the order of DESIGN §3. */
-const decorators = Batching.layer().pipe(
-  Layer.provide(
-    QueueProvider.layerTransform(
-      "pass-through",
-      Effect.succeed((call) => Effect.suspend(() => call))
-    )
-  )
+const decorators = Telemetry.layerCreate().pipe(
+  Layer.provide(Sealing.layer().pipe(Layer.provide(Layer.merge(keys, NodeCrypto.layer)))),
+  Layer.provide(Batching.layer()),
+  // A rule gives a call on a closed connection one second.
+  Layer.provide(ResilienceConfig.layer({ retry: { initial: "50 millis" } })),
+  Layer.provide(Telemetry.layer())
 )
 
 /**

@@ -260,11 +260,15 @@ export const make = Effect.fnUntraced(function* (
     if (problem !== undefined) return Effect.fail(problem)
     const { mode } = policy.of(queue)
     if (mode === "off") return sendPlain(queue, messages)
-    const tooLarge = tooLargeOf(
-      messages,
-      messageSizeMaxOf(self.capabilities(queue), overheads[mode])
-    )
+    const { messageSizeMax, sendSizeMax } = capabilities(queue)
+    const tooLarge = tooLargeOf(messages, messageSizeMax)
     if (tooLarge !== undefined) return Effect.fail(tooLarge)
+    // What is declared is what is taken, though a little more could be cut.
+    const total = messages.reduce((sum, message) => sum + Message.size(message), 0)
+    if (total > sendSizeMax) {
+      const rule = `must have at most ${sendSizeMax} bytes in one call; got ${total}`
+      return Effect.fail(QueueError.validationFailed("messages", rule))
+    }
     const sealing = sealAll(queue, mode, messages)
     return sealing.pipe(
       // A rotation came between the lookup and the use: nothing is sent yet, so all of it again.

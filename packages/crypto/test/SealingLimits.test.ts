@@ -102,7 +102,7 @@ describe("Sealing: sizes", () => {
     Effect.gen(function* () {
       const { between, calls } = limited(400)
       const world = yield* World.make({ between })
-      const messages = ["1", "2", "3", "4", "5"].map((id) => bytes(60, id))
+      const messages = ["1", "2", "3", "4", "5"].map((id) => bytes(30, id))
       const outcomes = yield* world.sealed.send(orders, messages)
       assert.deepStrictEqual(
         outcomes.map((one) => Result.isSuccess(one) && String(one.success.messageId)),
@@ -119,6 +119,17 @@ describe("Sealing: sizes", () => {
         received.map(({ messageId }) => String(messageId)),
         ["1", "2", "3", "4", "5"]
       )
+    })
+  )
+
+  it.effect("R3.11 a call over the declared size is refused whole, though it could be cut", () =>
+    Effect.gen(function* () {
+      const { between, calls } = limited(400)
+      const world = yield* World.make({ between })
+      const messages = ["1", "2", "3", "4", "5"].map((id) => bytes(60, id))
+      const error = yield* Effect.flip(world.sealed.send(orders, messages))
+      assert.strictEqual(error.reason._tag, "ValidationFailed")
+      assert.strictEqual(calls.length, 0)
     })
   )
 
