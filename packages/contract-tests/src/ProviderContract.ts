@@ -52,6 +52,7 @@ import { lifecycle } from "./internal/rules/lifecycle.ts"
 import { limits } from "./internal/rules/limits.ts"
 import { receiving } from "./internal/rules/receiving.ts"
 import { redelivery } from "./internal/rules/redelivery.ts"
+import { replay } from "./internal/rules/replay.ts"
 import { scheduling } from "./internal/rules/scheduling.ts"
 import { sending } from "./internal/rules/sending.ts"
 import { sessionAccepts } from "./internal/rules/sessionAccepts.ts"
@@ -72,6 +73,7 @@ export const rules: ReadonlyArray<ProviderRule.ProviderRule> = [
   ...settlement,
   ...redelivery,
   ...deadLetter,
+  ...replay,
   ...sessions,
   ...sessionFailures,
   ...sessionAccepts,

@@ -20,6 +20,7 @@ export const groups = [
   "Settlement",
   "Redelivery",
   "DeadLetter",
+  "Replay",
   "Sessions",
   "Scheduling",
   "Limits",

@@ -15,6 +15,7 @@ import { errors } from "./internal/sabotages/errors.ts"
 import { limits } from "./internal/sabotages/limits.ts"
 import { receiving } from "./internal/sabotages/receiving.ts"
 import { redelivery } from "./internal/sabotages/redelivery.ts"
+import { replays } from "./internal/sabotages/replays.ts"
 import { sending } from "./internal/sabotages/sending.ts"
 import { sessionLocks } from "./internal/sabotages/sessionLocks.ts"
 import { sessionOrder } from "./internal/sabotages/sessionOrder.ts"
@@ -36,6 +37,7 @@ export const all: ReadonlyArray<Sabotage.Sabotage> = [
   ...settlement,
   ...redelivery,
   ...deadLetters,
+  ...replays,
   ...sessions,
   ...sessionOrder,
   ...accepting,

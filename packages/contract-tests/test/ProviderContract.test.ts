@@ -15,6 +15,7 @@ const prefixes: Readonly<Record<ProviderRule.ProviderRule["group"], string>> = {
   Settlement: "SETTLE",
   Redelivery: "REDELIVER",
   DeadLetter: "DEAD",
+  Replay: "REPLAY",
   Sessions: "SESSION",
   Scheduling: "SCHEDULE",
   Limits: "LIMIT",

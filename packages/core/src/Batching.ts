@@ -260,6 +260,7 @@ export const make = Effect.fnUntraced(function* (
         )
       }),
     peek: (address, peekOptions) => provider.peek(address, peekOptions),
+    ...QueueProvider.mapDepth(provider, (call) => call),
     acceptSession: (queue, acceptOptions) => provider.acceptSession(queue, acceptOptions)
   }
   return service

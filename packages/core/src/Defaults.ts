@@ -569,6 +569,40 @@ export const sqsGroupsMax = 64
 export const sqsRedriveFactor = 10
 
 /**
+ * A message of a standard queue that nobody here has seen is put aside unseen when it was received more
+ * than this many times our own maximum of deliveries: below, some receives may have been seen by nobody.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsDoubtFactor = 2
+
+/**
+ * How long after the start a queue is asked about again that could not be asked about then; twice as long
+ * each time, up to {@link sqsLookPauseMax}.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsLookPause = Duration.seconds(1)
+
+/**
+ * Longest pause before a queue is asked about again.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsLookPauseMax = Duration.minutes(1)
+
+/**
+ * Origins of queues (one for each endpoint in use) that a client remembers how to call.
+ *
+ * @category sqs
+ * @since 0.1.0
+ */
+export const sqsOriginsMax = 16
+
+/**
  * Messages in flight on one queue, about: what the service calls OverLimit.
  *
  * @category sqs
@@ -935,6 +969,15 @@ export const serviceBusWatchdogInterval = Duration.minutes(1)
 export const serviceBusRebuildInterval = Duration.minutes(5)
 
 /**
+ * Calls in a row that a connection leaves without an answer before it is made anew. One call may hang by
+ * itself; when several do and none between them is answered, it is the connection.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusTimeoutsMax = 3
+
+/**
  * How long closing a provider may take: giving back what it holds, then its links and connections.
  *
  * @category service bus
@@ -1171,3 +1214,136 @@ export const idempotencyPause = Duration.seconds(1)
  * @since 0.1.0
  */
 export const idempotencyKeysMax = 100_000
+
+/**
+ * How long dead letters are kept before an explicit clean-up removes them. SPEC R7.4.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterRetention = Duration.days(30)
+
+/**
+ * Dead letters of a page, and those a listing asks for at a time.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterPageSize = 50
+
+/**
+ * How long a listing without peek waits for another dead letter before it takes it that there is none:
+ * shorter polls of SQS ask a part of its servers.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterWait = Duration.seconds(1)
+
+/**
+ * Dead letters that a replay sends before it removes them: what a crash may duplicate.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterConcurrency = 100
+
+/**
+ * Dead letters held at a time by one listing, replay or purge. SQS has at most 120,000 in flight.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLettersHeldMax = 20_000
+
+/**
+ * The same in bytes of bodies and attributes: 256 MiB.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLettersHeldSizeMax = 268_435_456
+
+/**
+ * A replay or a purge takes what was put aside before it began, by the broker's clock, which may be so
+ * much ahead.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterClockSkew = Duration.seconds(10)
+
+/**
+ * Dead-letterings that a message which was replayed carries as its history, the last ones: about 600
+ * bytes each at most.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterHistoryMax = 10
+
+/**
+ * Characters of a reason, and of a description, in the history of a message.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterHistoryLengthMax = 256
+
+/**
+ * Reasons, and services, that statistics of dead letters tell apart.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterGroupsMax = 100
+
+/**
+ * Hours that statistics of dead letters count, the newest: 31 days.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterHoursMax = 744
+
+/**
+ * Characters of what an application adds to its dead letters: each of service, version, environment and
+ * a tag's name and value.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterDetailLengthMax = 256
+
+/**
+ * Tags that an application adds to its dead letters.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterTagsMax = 16
+
+/**
+ * Characters of a stack trace on a dead letter: enough for its top, small beside what brokers take.
+ *
+ * @category dead letters
+ * @since 0.1.0
+ */
+export const deadLetterStackLengthMax = 4_096
+
+/**
+ * Messages that are looked at to count a queue, and as many dead letters: their bodies come along, and a
+ * dashboard asks every few seconds.
+ *
+ * @category statistics
+ * @since 0.1.0
+ */
+export const statisticsMessagesMax = 1_000
+
+/**
+ * Messages of one such look: what one call to Service Bus shows.
+ *
+ * @category statistics
+ * @since 0.1.0
+ */
+export const statisticsPageMax = 250

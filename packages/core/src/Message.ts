@@ -117,10 +117,18 @@ export const stamp = (
   messageId: MessageId.MessageId,
   sessionId?: SessionId.SessionId
 ): Stamped => {
-  const session = sessionId === undefined ? {} : { sessionId }
-  // What was a message is one under valid ids.
-  const options = { disableChecks: message instanceof Message }
-  return Object.assign(new Message({ ...message, ...session, messageId }, options), { messageId })
+  const ids = sessionId === undefined ? { messageId } : { sessionId, messageId }
+  // What was a message is one under valid ids, and its constructor looks at every field again.
+  const isMessage: boolean = message instanceof Message
+  return isMessage
+    ? Object.assign(blank(), message, ids)
+    : Object.assign(new Message({ ...message, ...ids }), ids)
+}
+
+/** A message with no field yet. An overload, since what is made so has no type. */
+function blank(): Message
+function blank(): unknown {
+  return Object.create(Message.prototype)
 }
 
 /**

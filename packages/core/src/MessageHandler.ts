@@ -104,6 +104,8 @@ export interface Options<E = never> {
   readonly backoff?: Backoff.Backoff
   /** Which failures no further delivery can mend. Default: `HandlerFailure.isPermanent`. */
   readonly isPermanent?: (error: E) => boolean
+  /** What its dead letters say of who put them aside. Default: nothing. */
+  readonly origin?: HandlerFailure.Origin
   /** Told after each delivery; what it fails with is logged and changes nothing. */
   readonly onHandled?: (handled: Handled) => Effect.Effect<void>
 }
@@ -131,7 +133,13 @@ type Ending<E> =
   | { readonly _tag: "TimedOut" }
   | { readonly _tag: "GraceOver" }
 
-const completed: Disposition = { _tag: "Completed" }
+/** A disposition, and what the handler failed with. */
+interface Judged {
+  readonly disposition: Disposition
+  readonly error?: unknown
+}
+
+const completed: Judged = { disposition: { _tag: "Completed" } }
 
 const poisonReason = "MaxDeliveryCountExceeded"
 
@@ -156,23 +164,28 @@ const judge = Effect.fnUntraced(function* <E>(
     Option.isSome(error) ? error.value : Cause.squash(cause)
   )
   const isExcused = Option.isSome(error) && isCircuitOpen(error.value)
+  const failed = Option.isSome(error) ? error.value : Cause.squash(cause)
+  const judged = (disposition: Disposition): Judged => ({ disposition, error: failed })
   if (Option.isSome(error) && !isExcused && isPermanent(error.value)) {
-    return { _tag: "DeadLettered", ...description } satisfies Disposition
+    return judged({ _tag: "DeadLettered", ...description })
   }
   const asked = Option.isSome(error) ? retryAfterOf(error.value) : undefined
   const delay = asked ?? (yield* backoff(failures))
   const abandoned = { _tag: "Abandoned", delay, ...description } satisfies Disposition
-  return isExcused ? ({ ...abandoned, isExcused } satisfies Disposition) : abandoned
+  return judged(isExcused ? { ...abandoned, isExcused } : abandoned)
 })
 
-const verdictOf = (disposition: Disposition): Verdict.Verdict | undefined => {
+const verdictOf = (
+  disposition: Disposition,
+  details: ReceivedMessage.DeadLetterDetails | undefined
+): Verdict.Verdict | undefined => {
   switch (disposition._tag) {
     case "Completed":
       return Verdict.complete
     case "Abandoned":
       return Verdict.abandon(disposition.delay)
     case "DeadLettered":
-      return Verdict.deadLetter(disposition.reason, disposition.description)
+      return Verdict.deadLetter(disposition.reason, disposition.description, details)
     case "Released":
       return Verdict.abandon()
     default:
@@ -257,12 +270,13 @@ export const make = Effect.fnUntraced(function* <E, R>(
   )
   const backoff = options.backoff ?? Backoff.exponential()
   const isPermanent = options.isPermanent ?? HandlerFailure.isPermanent
+  const origin = yield* HandlerFailure.origin(options.origin ?? {})
   const { onHandled } = options
   const excused = new ExcusedDeliveries(Defaults.breakerExcusedMax)
   const watched = yield* processing.make
 
   /** Most handlers that wait for nothing are done at once. */
-  const run = (delivery: Delivery, counted: number): Effect.Effect<Disposition, never, R> =>
+  const run = (delivery: Delivery, counted: number): Effect.Effect<Judged, never, R> =>
     Effect.flatMap(
       Effect.forkDetach(
         Effect.suspend((): Effect.Effect<unknown, E, R> => {
@@ -299,15 +313,18 @@ export const make = Effect.fnUntraced(function* <E, R>(
     if (Option.isNone(stopped)) {
       yield* Effect.logError("a handler cannot be interrupted and is left running")
     }
-    if (ending._tag === "LockLost") return ending satisfies Disposition
+    if (ending._tag === "LockLost") return { disposition: ending } satisfies Judged
     // It may have ended just before the interruption, and then that counts.
     if (Option.isSome(stopped) && Exit.isSuccess(stopped.value)) {
       return completed
     }
-    if (ending._tag === "GraceOver") return { _tag: "Released" } satisfies Disposition
+    if (ending._tag === "GraceOver") {
+      return { disposition: { _tag: "Released" } } satisfies Judged
+    }
     const delay = yield* backoff(counted)
-    const description = HandlerFailure.describe(timedOut(timeout))
-    return { _tag: "Abandoned", delay, ...description } satisfies Disposition
+    const error = timedOut(timeout)
+    const description = HandlerFailure.describe(error)
+    return { disposition: { _tag: "Abandoned", delay, ...description }, error } satisfies Judged
   })
 
   /**
@@ -342,8 +359,12 @@ export const make = Effect.fnUntraced(function* <E, R>(
   }
 
   /** What cannot be dead-lettered stays in its queue. */
-  const conclude = (delivery: Delivery, disposition: Disposition): Effect.Effect<Disposition> => {
-    const verdict = verdictOf(disposition)
+  const conclude = (
+    delivery: Delivery,
+    disposition: Disposition,
+    details: ReceivedMessage.DeadLetterDetails | undefined
+  ): Effect.Effect<Disposition> => {
+    const verdict = verdictOf(disposition, details)
     if (verdict === undefined) return Effect.succeed(disposition)
     return Effect.flatMap(settle(delivery, verdict), (error) =>
       error === undefined ? Effect.succeed(disposition) : unsettled(delivery, disposition, error)
@@ -401,21 +422,41 @@ export const make = Effect.fnUntraced(function* <E, R>(
 
   /** `isPermanent` or `backoff` threw: another delivery, by the default backoff. */
   const misjudged = (counted: number, defect: unknown) =>
-    Effect.map(Backoff.exponential()(counted), (delay): Disposition => ({
-      _tag: "Abandoned",
-      delay,
-      ...HandlerFailure.describe(defect)
+    Effect.map(Backoff.exponential()(counted), (delay): Judged => ({
+      disposition: { _tag: "Abandoned", delay, ...HandlerFailure.describe(defect) },
+      error: defect
     }))
+
+  /** When a failure was that nobody saw is not known; when it was first delivered is. */
+  const detailsOf = (
+    { deliveryCount, firstDeliveredAt }: ReceivedMessage.ReceivedMessage,
+    counted: number,
+    judged: Judged
+  ): Effect.Effect<ReceivedMessage.DeadLetterDetails> =>
+    Effect.map(DateTime.now, (now) => {
+      // Without an error it was delivered too often, and the handler not called.
+      if (!("error" in judged)) {
+        const { stack: _, ...from } = origin
+        return { ...from, attempts: counted - 1, firstFailedAt: firstDeliveredAt }
+      }
+      const firstFailedAt = deliveryCount > 1 ? firstDeliveredAt : now
+      const times = { attempts: counted, firstFailedAt, lastFailedAt: now }
+      return { ...HandlerFailure.details(judged.error, origin), ...times }
+    })
 
   const handle = Effect.fnUntraced(function* (delivery: Delivery) {
     const { message } = delivery
     const { messageId } = message
     const counted = excused.counted(messageId, message.deliveryCount)
-    const judged: Disposition = isOver(message, counted, deliveriesMax + 1)
-      ? poisoned(counted)
+    const judged: Judged = isOver(message, counted, deliveriesMax + 1)
+      ? { disposition: poisoned(counted) }
       : yield* Effect.catchDefect(run(delivery, counted), (defect) => misjudged(counted, defect))
-    if (judged._tag === "Abandoned" && judged.isExcused === true) excused.excuse(messageId)
-    const disposition = yield* conclude(delivery, last(message, counted, judged))
+    const found = judged.disposition
+    if (found._tag === "Abandoned" && found.isExcused === true) excused.excuse(messageId)
+    const decided = last(message, counted, found)
+    const details =
+      decided._tag === "DeadLettered" ? yield* detailsOf(message, counted, judged) : undefined
+    const disposition = yield* conclude(delivery, decided, details)
     if (disposition._tag === "Completed" || disposition._tag === "DeadLettered") {
       excused.forget(messageId)
     }

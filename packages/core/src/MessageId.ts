@@ -73,7 +73,13 @@ export const makeUnsafe = constructors.makeUnsafe
  */
 export const is = constructors.is
 
-const hex = (value: number): string => value.toString(16).padStart(8, "0")
+const octets: ReadonlyArray<string> = Array.from({ length: 256 }, (_, value) =>
+  value.toString(16).padStart(2, "0")
+)
+
+/** Two of the four bytes of a value, from the table: several times as fast as a number's own digits. */
+const pair = (value: number, shift: number): string =>
+  `${octets[(value >>> (shift + 8)) & 0xff]}${octets[(value >>> shift) & 0xff]}`
 
 const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
 
@@ -87,8 +93,9 @@ const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUn
  */
 export const generate: Effect.Effect<MessageId> = Effect.map(Random.Random, (random) => {
   const [a, b, c, d] = [uint32(random), uint32(random), uint32(random), uint32(random)]
-  const high = hex(((b & 0xffff0fff) | 0x4000) >>> 0)
-  const low = hex(((c & 0x3fffffff) | 0x80000000) >>> 0)
-  const uuid = `${hex(a)}-${high.slice(0, 4)}-${high.slice(4)}-${low.slice(0, 4)}-${low.slice(4)}${hex(d)}`
+  const high = (b & 0xffff0fff) | 0x4000
+  const low = (c & 0x3fffffff) | 0x80000000
+  const head = `${pair(a, 16)}${pair(a, 0)}-${pair(high, 16)}-${pair(high, 0)}`
+  const uuid = `${head}-${pair(low, 16)}-${pair(low, 0)}${pair(d, 16)}${pair(d, 0)}`
   return MessageId.make(uuid, { disableChecks: true })
 })

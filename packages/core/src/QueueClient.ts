@@ -26,6 +26,7 @@ import * as Defaults from "./Defaults.ts"
 import * as deadLetterRoute from "./internal/deadLetterRoute.ts"
 import { defined } from "./internal/defined.ts"
 import * as receiving from "./internal/receiving.ts"
+import * as replayed from "./internal/replayed.ts"
 import * as sending from "./internal/sending.ts"
 import * as settling from "./internal/settling.ts"
 import type * as Message from "./Message.ts"
@@ -87,6 +88,21 @@ export interface AcceptOptions {
 }
 
 /**
+ * Why a message is put aside.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface DeadLetterOptions {
+  /** A short, stable word: what an operator groups by. */
+  readonly reason: string
+  /** For people. */
+  readonly description?: string
+  /** What else is known of the failure. */
+  readonly details?: ReceivedMessage.DeadLetterDetails
+}
+
+/**
  * Settling deliveries: by the client any, by a session its own.
  *
  * @category models
@@ -105,7 +121,7 @@ export interface Settlement {
   /** Put it aside with a reason, a short stable word, and a description for people. */
   readonly deadLetter: (
     message: ReceivedMessage.ReceivedMessage,
-    options: { readonly reason: string; readonly description?: string }
+    options: DeadLetterOptions
   ) => Effect.Effect<void, QueueError.QueueError>
   /** Many at once: one outcome a message, in their order. */
   readonly settle: (
@@ -185,6 +201,14 @@ export interface Service extends Settlement {
   readonly renewLock: (
     message: ReceivedMessage.ReceivedMessage
   ) => Effect.Effect<DateTime.Utc, QueueError.QueueError>
+  /** Many at once: one outcome a message, in their order. */
+  readonly renewLocks: (
+    messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>
+  ) => Effect.Effect<ReadonlyArray<Outcome.Outcome<DateTime.Utc>>>
+  /** How many messages there are; `None` where the service does not tell without receiving them. */
+  readonly depth: (
+    source: QueueName.QueueName | QueueAddress.QueueAddress
+  ) => Effect.Effect<Option.Option<QueueProvider.Depth>, QueueError.QueueError>
   /** Looks at messages without receiving them. */
   readonly peek: (
     source: QueueName.QueueName | QueueAddress.QueueAddress,
@@ -279,7 +303,7 @@ const settlement = (
   }
 
   const settleBatch =
-    (verdict: Verdict.Verdict): settling.Call =>
+    (verdict: Verdict.Verdict): settling.Call<void> =>
     (messages, { _tag, queue }) => {
       const refused = refusal(verdict, queue)
       if (refused !== undefined) return Effect.fail(refused)
@@ -318,8 +342,8 @@ const settlement = (
       Effect.flatMap(Check.duration("delay", options?.delay ?? 0), (delay) =>
         settleOne(message, Verdict.abandon(delay))
       ),
-    deadLetter: (message, { description, reason }) =>
-      settleOne(message, Verdict.deadLetter(reason, description))
+    deadLetter: (message, { description, details, reason }) =>
+      settleOne(message, Verdict.deadLetter(reason, description, details))
   }
 }
 
@@ -327,6 +351,9 @@ const isAny = (messages: ReadonlyArray<unknown>): boolean => messages.length > 0
 
 const isAccepted = (session: Option.Option<QueueSession.QueueSession>): boolean =>
   Option.isSome(session)
+
+const fromRouted = <M extends ReceivedMessage.PeekedMessage>(message: M): M =>
+  deadLetterRoute.fromRouted(replayed.fromWire(message))
 
 const receiver =
   (
@@ -377,8 +404,8 @@ export const make = Effect.fnUntraced(function* (
       target !== undefined &&
       provider.capabilities(address.queue).deadLetter === "unsupported"
     return isRouted
-      ? { address: QueueAddress.queue(target), up: deadLetterRoute.fromRouted }
-      : { address, up: <M>(message: M): M => message }
+      ? { address: QueueAddress.queue(target), up: fromRouted }
+      : { address, up: replayed.fromWire }
   }
 
   const requires = (
@@ -424,10 +451,8 @@ export const make = Effect.fnUntraced(function* (
     queue: session.queue,
     sessionId: session.sessionId,
     lockedUntil: session.lockedUntil,
-    receive: receiver(
-      defaultWait,
-      provider.capabilities(session.queue).receiveWaitMax,
-      session.receive
+    receive: receiver(defaultWait, provider.capabilities(session.queue).receiveWaitMax, (one) =>
+      Effect.map(session.receive(one), (messages) => messages.map(replayed.fromWire))
     ),
     renewLock: session.renewLock,
     state: Effect.andThen(requiresState(session.queue), session.state),
@@ -438,9 +463,10 @@ export const make = Effect.fnUntraced(function* (
   const acceptSession: Service["acceptSession"] = (queue, accept = {}) => {
     const { acceptSpecific, receiveWaitMax, sessions } = provider.capabilities(queue)
     const { sessionId } = accept
+    // A queue without sessions the provider refuses itself: it alone knows one that does not exist.
     const checked =
-      sessionId === undefined
-        ? requires(queue, sessions, "accepting a session")
+      sessionId === undefined || sessions === "unsupported"
+        ? Effect.void
         : requires(queue, acceptSpecific, "accepting a session by its id")
     return checked.pipe(
       Effect.andThen(Check.duration("wait", accept.wait ?? defaultWait)),
@@ -467,6 +493,21 @@ export const make = Effect.fnUntraced(function* (
     stream: (source) => Stream.fromIterableEffectRepeat(receiving.unhurried(receive(source))),
     ...settlement(provider, provider.settle, route),
     renewLock: ({ receipt }) => Effect.flatMap(provider.renewLock([receipt]), Outcome.single),
+    renewLocks: (messages) =>
+      settling.inBatches(
+        messages,
+        ({ queue }) => provider.capabilities(queue).settleCountMax,
+        (some) => provider.renewLock(some.map(({ receipt }) => receipt))
+      ),
+    depth: (source) => {
+      const { address } = resolve(source)
+      return provider.depth === undefined
+        ? Effect.succeedNone
+        : Effect.andThen(
+            requiresDeadLetters(address),
+            Effect.map(provider.depth(address), Option.some)
+          )
+    },
     peek: (source, peekOptions = {}) => {
       const { address, up } = resolve(source)
       return requiresDeadLetters(address).pipe(

@@ -568,6 +568,18 @@ export const isTransient = (error: { readonly retry: RetryState }): boolean =>
   error.retry !== "Never"
 
 /**
+ * Whether the service refuses who asks: the credentials, or a right that they lack. No retry mends that,
+ * but whoever is in charge of the credentials does: a worker that was at work before waits for it.
+ *
+ * **Source** ADR 0011
+ *
+ * @category retry
+ * @since 0.1.0
+ */
+export const isRefused = (error: { readonly reason: { readonly _tag: Reason["_tag"] } }): boolean =>
+  error.reason._tag === "AuthenticationFailed" || error.reason._tag === "PermissionDenied"
+
+/**
  * The same error after a retry gave up. `Never` stays `Never`.
  *
  * @category retry

@@ -73,6 +73,21 @@ export interface PeekOptions {
 }
 
 /**
+ * How many messages there are. What a service only estimates (SQS) is that estimate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Depth {
+  /** To be received now. */
+  readonly available: number
+  /** Received by somebody and not settled. */
+  readonly locked: number
+  /** Not due yet. */
+  readonly delayed: number
+}
+
+/**
  * Which session to accept, and how long to wait for it.
  *
  * @category models
@@ -132,6 +147,10 @@ export interface Service {
     address: QueueAddress.QueueAddress,
     options: PeekOptions
   ) => Effect.Effect<ReadonlyArray<ReceivedMessage.PeekedMessage>, QueueError.QueueError>
+  /** How many messages there are; absent where the service does not tell without receiving them. */
+  readonly depth?: (
+    address: QueueAddress.QueueAddress
+  ) => Effect.Effect<Depth, QueueError.QueueError>
   /**
    * A session, held until its scope closes; `None` when there is nothing to accept within `wait`.
    *
@@ -195,6 +214,37 @@ const transformSession = (
 }
 
 /**
+ * `depth` of a provider with each call changed, or nothing where it has none: for a decorator that writes
+ * its methods out.
+ *
+ * **Example** (As it is)
+ *
+ * ```ts
+ * import { QueueProvider } from "@queue-runtime/core"
+ *
+ * const named = (provider: QueueProvider.Service): QueueProvider.Service => ({
+ *   ...provider,
+ *   name: "mine",
+ *   ...QueueProvider.mapDepth(provider, (call) => call)
+ * })
+ * ```
+ *
+ * @category decorators
+ * @since 0.1.0
+ */
+export const mapDepth = (
+  self: Service,
+  f: (
+    call: Effect.Effect<Depth, QueueError.QueueError>,
+    address: QueueAddress.QueueAddress
+  ) => Effect.Effect<Depth, QueueError.QueueError>
+): Pick<Service, "depth"> => {
+  // Its methods may be those of a class.
+  const depth = self.depth?.bind(self)
+  return depth === undefined ? {} : { depth: (address) => f(depth(address), address) }
+}
+
+/**
  * Wraps every method of a provider, and of every session it accepts, with one policy.
  *
  * @category decorators
@@ -254,6 +304,9 @@ export const transform = (self: Service, name: string, f: CallTransform): Servic
         isIdempotent: true,
         failuresOf: noFailures
       }),
+    ...mapDepth(self, (call, address) =>
+      f(call, { _tag: "Peek", address, isIdempotent: true, failuresOf: noFailures })
+    ),
     acceptSession: (queue, options) =>
       f(self.acceptSession(queue, options), {
         _tag: "AcceptSession",

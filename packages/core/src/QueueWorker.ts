@@ -8,8 +8,9 @@
  * many settlements as handlers may be under way. Each receive asks for all there is room for, which may
  * be more than it brings: a provider may have the rest on its way. An ordered queue has a session worker
  * instead (`@queue-runtime/sessions`). How a delivery ends is told by `MessageHandler`. A connection that
- * fails is waited for, with backoff; an error that no waiting mends (a missing queue, refused credentials)
- * ends the worker after its handlers.
+ * fails is waited for, with backoff; an error that no waiting mends (a missing queue) ends the worker
+ * after its handlers. Refused credentials end one that has not received yet, so that a mistake shows at
+ * the start; one that was at work waits until they are right again, and says so as an error, once.
  *
  * Interruption drains: nothing more is received, running handlers get the grace period, and the messages
  * of those that are not done by then are abandoned.
@@ -129,7 +130,8 @@ const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
  * its handlers are done.
  *
  * **Errors** ValidationFailed for an option out of its range, before anything is received ·
- * QueueNotFound · UnsupportedOperation for an ordered queue · AuthenticationFailed · PermissionDenied
+ * QueueNotFound · UnsupportedOperation for an ordered queue · AuthenticationFailed and PermissionDenied
+ * before its first receive
  *
  * **Example** (A worker that handles one message)
  *
@@ -229,15 +231,30 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     )
   }
 
+  /** Whether the service has let it in, and whether it does now. */
+  let access: "unknown" | "granted" | "refused" = "unknown"
+
   /** What an unlucky receive costs: time, never a busy loop. */
   const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
-    if (!QueueError.isTransient(error)) return yield* Effect.fail(error)
+    const isRefused = QueueError.isRefused(error) && access !== "unknown"
+    if (!QueueError.isTransient(error) && !isRefused) return yield* Effect.fail(error)
     const asked = error.retryAfter ?? (yield* pause(failures))
     const delay = Duration.max(asked, Defaults.idlePause)
-    yield* Effect.logWarning(
-      `receiving failed, again in ${Duration.format(delay)}: ${error.message}`
-    )
+    if (isRefused && access === "granted") {
+      access = "refused"
+      yield* Effect.logError(`access is refused, and asked for until it is not: ${error.message}`)
+    } else {
+      yield* Effect.logWarning(
+        `receiving failed, again in ${Duration.format(delay)}: ${error.message}`
+      )
+    }
     yield* Effect.sleep(delay)
+  })
+
+  const received = Effect.suspend(() => {
+    const wasRefused = access === "refused"
+    access = "granted"
+    return wasRefused ? Effect.logInfo("access is granted again") : Effect.void
   })
 
   const loop = (
@@ -249,15 +266,16 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
         yield* restore(room.free.await)
         const max = Math.min(yield* restore(ready), room.left)
         const before = yield* Clock.currentTimeMillis
-        const received = yield* restore(Effect.result(client.receive(address, { max, wait })))
-        if (Result.isFailure(received)) {
+        const result = yield* restore(Effect.result(client.receive(address, { max, wait })))
+        if (Result.isFailure(result)) {
           failures++
-          yield* restore(failed(received.failure, failures))
+          yield* restore(failed(result.failure, failures))
           continue
         }
         failures = 0
+        if (access !== "granted") yield* received
         const now = yield* Clock.currentTimeMillis
-        const messages = received.success
+        const messages = result.success
         if (messages.length === 0) {
           if (now - before < idlePause) yield* restore(Effect.sleep(Defaults.idlePause))
           continue

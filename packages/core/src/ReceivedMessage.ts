@@ -15,6 +15,39 @@ import * as QueueName from "./QueueName.ts"
 import type * as Receipt from "./Receipt.ts"
 import type * as TraceContext from "./TraceContext.ts"
 
+const Tags = Schema.Record(Schema.String, Schema.String)
+
+/**
+ * What is known of a failure beside its reason: by the worker, and by what the application adds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const DeadLetterDetails = Schema.Struct({
+  /** The class or the tag of the error. */
+  errorType: Schema.optionalKey(Schema.String),
+  /** How often it was handled, the last time included. */
+  attempts: Schema.optionalKey(Schema.Int),
+  /** When it failed first; where that is not known, when it was first delivered. */
+  firstFailedAt: Schema.optionalKey(Schema.DateTimeUtc),
+  lastFailedAt: Schema.optionalKey(Schema.DateTimeUtc),
+  /** Which service put it aside, of which version, where. */
+  service: Schema.optionalKey(Schema.String),
+  version: Schema.optionalKey(Schema.String),
+  environment: Schema.optionalKey(Schema.String),
+  tags: Schema.optionalKey(Tags),
+  /** Only if asked for: it may tell more than an operator is to see. */
+  stack: Schema.optionalKey(Schema.String)
+})
+
+/**
+ * The type of {@link DeadLetterDetails}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type DeadLetterDetails = typeof DeadLetterDetails.Type
+
 /**
  * Why, where from and when a message was put aside.
  *
@@ -28,7 +61,12 @@ export const DeadLetterInfo = Schema.Struct({
   source: QueueName.QueueName,
   time: Schema.DateTimeUtc,
   /** How often it was delivered before. */
-  deliveryCount: Schema.Int
+  deliveryCount: Schema.Int,
+  details: Schema.optionalKey(DeadLetterDetails),
+  /** Names the delivery that was put aside; the same on a second copy that a crash left. */
+  delivery: Schema.optionalKey(Schema.String),
+  /** The broker's number in the queue it was put aside from, where the dead letters have others. */
+  sequenceNumber: Schema.optionalKey(Schema.BigInt)
 })
 
 /**
@@ -54,6 +92,10 @@ export interface PeekedMessage extends Message.Stamped {
   readonly sequenceNumber?: bigint
   /** On a dead letter. */
   readonly deadLetter?: DeadLetterInfo
+  /** On a message that was replayed: how it was put aside before, the oldest first. */
+  readonly history?: ReadonlyArray<DeadLetterInfo>
+  /** Of the replay that sent it. */
+  readonly replayId?: string
   /** The span that sent it, where `Telemetry` put it there. */
   readonly traceContext?: TraceContext.TraceContext
 }

@@ -1,6 +1,6 @@
 /**
- * The settings that every provider shares, read from the environment (Effect's `ConfigProvider`). A
- * changed setting needs a restart.
+ * The settings that every provider shares, read from the environment (Effect's `ConfigProvider`), or
+ * from a file with {@link Configuration}. A changed setting needs a restart.
  *
  * | variable | setting | default |
  * |---|---|---|
@@ -13,14 +13,15 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Configuration from "./Configuration.ts"
 import * as Defaults from "./Defaults.ts"
-import * as QueueError from "./QueueError.ts"
+import type * as QueueError from "./QueueError.ts"
 import * as QueueName from "./QueueName.ts"
+import * as Setting from "./Setting.ts"
 
 /**
  * What the environment says.
@@ -41,29 +42,88 @@ export interface Settings {
   readonly retryDelay: Duration.Duration
 }
 
-const Whole = (minimum: number, maximum: number) =>
-  Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum }))
-
-const optional = <A>(
-  key: string,
-  schema: Schema.Codec<A, string>,
-  rule: string
-): Effect.Effect<Option.Option<A>, QueueError.QueueError> =>
-  Effect.mapError(Config.option(Config.schema(schema, key)), () =>
-    QueueError.configurationInvalid(key, rule)
-  )
-
-const number = (key: string, minimum: number, maximum: number) =>
-  optional(key, Whole(minimum, maximum), `must be a whole number from ${minimum} to ${maximum}`)
-
-const name = (key: string) =>
-  optional(
-    key,
-    QueueName.QueueName,
-    "must have 1–260 characters of ASCII letters, digits, - and _, with no leading, trailing or doubled -"
-  )
+const nameRule =
+  "must have 1–260 characters of ASCII letters, digits, - and _, with no leading, trailing or doubled -"
 
 const day = 86_400
+
+const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
+  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
+
+const schema = Schema.Struct({
+  provider: Schema.optionalKey(Schema.String).pipe(
+    Setting.described({
+      description:
+        "Where the queues are: azure-service-bus, aws-sqs, memory, or an application's own.",
+      variable: "QUEUE_PROVIDER"
+    })
+  ),
+  queue: Schema.optionalKey(QueueName.QueueName).pipe(
+    Setting.described({
+      description: "The queue to work with.",
+      variable: "QUEUE_NAME",
+      rule: nameRule
+    })
+  ),
+  deadLetterQueue: Schema.optionalKey(QueueName.QueueName).pipe(
+    Setting.described({
+      description: "Where its dead letters are, if not where the provider has them.",
+      variable: "QUEUE_DLQ_NAME",
+      rule: nameRule
+    })
+  ),
+  wait: defaulted(
+    Setting.duration({ unit: "seconds", minimum: 0, maximum: day, isWhole: true }),
+    Defaults.receiveWait
+  ).pipe(
+    Setting.described({
+      description: "How long a receive waits.",
+      variable: "QUEUE_RECEIVE_TIMEOUT_SECONDS"
+    })
+  ),
+  lockDuration: Schema.optionalKey(
+    Setting.duration({ unit: "seconds", minimum: 1, maximum: day / 2, isWhole: true })
+  ).pipe(
+    Setting.described({
+      description: "How long a delivery stays locked, where its receiver may say so.",
+      variable: "QUEUE_VISIBILITY_TIMEOUT_SECONDS",
+      default: "the queue's own"
+    })
+  ),
+  retry: defaulted(
+    Schema.Struct({
+      attempts: defaulted(Setting.whole(1, 100), Defaults.retryAttempts).pipe(
+        Setting.described({
+          description: "Tries of a call, the first included.",
+          variable: "QUEUE_MAX_RETRY_ATTEMPTS"
+        })
+      ),
+      initial: defaulted(
+        Setting.duration({
+          unit: "milliseconds",
+          minimum: 0,
+          maximum: day * 1_000,
+          isWhole: true
+        }),
+        Defaults.retryDelay
+      ).pipe(
+        Setting.described({
+          description: "Delay before the second try.",
+          variable: "QUEUE_RETRY_BACKOFF_MS"
+        })
+      )
+    }),
+    {}
+  )
+})
+
+/**
+ * The settings as a section of a file: they stand at its top.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const section: Configuration.Section<typeof schema.Type> = { root: "", schema }
 
 /**
  * Reads the settings.
@@ -89,17 +149,14 @@ const day = 86_400
  * @category configuration
  * @since 0.1.0
  */
-export const read: Effect.Effect<Settings, QueueError.QueueError> = Effect.gen(function* () {
-  const wait = yield* number("QUEUE_RECEIVE_TIMEOUT_SECONDS", 0, day)
-  const lock = yield* number("QUEUE_VISIBILITY_TIMEOUT_SECONDS", 1, day / 2)
-  const attempts = yield* number("QUEUE_MAX_RETRY_ATTEMPTS", 1, 100)
-  const delay = yield* number("QUEUE_RETRY_BACKOFF_MS", 0, day * 1000)
-  return {
-    queue: yield* name("QUEUE_NAME"),
-    deadLetterQueue: yield* name("QUEUE_DLQ_NAME"),
-    wait: Option.match(wait, { onNone: () => Defaults.receiveWait, onSome: Duration.seconds }),
-    lockDuration: Option.map(lock, Duration.seconds),
-    retryAttempts: Option.getOrElse(attempts, () => Defaults.retryAttempts),
-    retryDelay: Option.match(delay, { onNone: () => Defaults.retryDelay, onSome: Duration.millis })
-  }
-})
+export const read: Effect.Effect<Settings, QueueError.QueueError> = Effect.map(
+  Effect.suspend(() => Configuration.read(section)),
+  ({ deadLetterQueue, lockDuration, queue, retry, wait }) => ({
+    queue: Option.fromUndefinedOr(queue),
+    deadLetterQueue: Option.fromUndefinedOr(deadLetterQueue),
+    wait,
+    lockDuration: Option.fromUndefinedOr(lockDuration),
+    retryAttempts: retry.attempts,
+    retryDelay: retry.initial
+  })
+)

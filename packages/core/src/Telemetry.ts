@@ -56,6 +56,7 @@ import * as Defaults from "./Defaults.ts"
 import * as carrying from "./internal/telemetry/carrying.ts"
 import { systemOf } from "./internal/telemetry/conventions.ts"
 import { defined } from "./internal/defined.ts"
+import type { Counted } from "./internal/telemetry/metrics.ts"
 import * as observing from "./internal/telemetry/observing.ts"
 import * as signals from "./internal/telemetry/signals.ts"
 import type * as Message from "./Message.ts"
@@ -94,9 +95,6 @@ export const MetricsRead: Context.Reference<boolean | "auto"> = signals.MetricsR
 const isSealed = ({ body }: Pick<Message.Message, "body">): boolean =>
   body[0] === 0x51 && body[1] === 0x52 && body[2] === 0x45 && body[3] === 0x31
 
-const contextOf = (message: Parameters<typeof carrying.contextOf>[0]) =>
-  Option.toArray(carrying.contextOf(message))
-
 const stage = "telemetry"
 
 /** Room for the trace context: what is checked above must still fit here. */
@@ -109,11 +107,27 @@ const roomier = (below: Capabilities.Capabilities): Capabilities.Capabilities =>
   return { ...below, messageSizeMax, sendSizeMax }
 }
 
+/** {@link roomier} of what is below. It is asked for at every call, and mostly is the same object. */
+const withRoom = (
+  of: QueueProvider.Service["capabilities"]
+): QueueProvider.Service["capabilities"] => {
+  const known = new WeakMap<Capabilities.Capabilities, Capabilities.Capabilities>()
+  return (queue) => {
+    const below = of(queue)
+    const found = known.get(below)
+    if (found !== undefined) return found
+    const made = roomier(below)
+    known.set(below, made)
+    return made
+  }
+}
+
 /** What is over the limits declared here is refused here: below there is more room. */
 const refusal = (
   { messageSizeMax: maximumBytes, sendSizeMax }: Capabilities.Capabilities,
   messages: ReadonlyArray<Message.Stamped>
 ): QueueError.Reason | undefined => {
+  if (isSmall(messages, maximumBytes, sendSizeMax)) return undefined
   const sizes = messages.map(carrying.size)
   const index = sizes.findIndex((actualBytes) => actualBytes > maximumBytes)
   const actualBytes = sizes[index]
@@ -129,17 +143,20 @@ const refusal = (
       })
 }
 
-/** The messages with the context of the span. */
-const inject = (
+/** Whether they fit by far, so that nobody needs to count their bytes. */
+const isSmall = (
   messages: ReadonlyArray<Message.Stamped>,
-  span: Tracer.Span
-): Effect.Effect<ReadonlyArray<Message.Stamped>> =>
-  Effect.map(TraceContext.State, (state) =>
-    Option.match(TraceContext.fromSpan(span, state), {
-      onNone: () => messages,
-      onSome: (context) => messages.map((message) => carrying.inject(message, context))
-    })
-  )
+  sizeMax: number,
+  totalMax: number
+): boolean => {
+  let total = 0
+  for (const message of messages) {
+    const most = carrying.sizeAtMost(message)
+    if (most > sizeMax) return false
+    total += most
+  }
+  return total <= totalMax
+}
 
 const injecting =
   (
@@ -155,54 +172,81 @@ const injecting =
       const place = { provider: provider.name, operation: "send", queue }
       return Effect.fail(QueueError.make(reason, place))
     }
-    return Effect.flatMap(inject(messages, span), (all) => provider.send(queue, all))
+    return Effect.withFiber((fiber) => {
+      const context = carrying.contextOfSpan(span, fiber.getRef(TraceContext.State))
+      const all = context === undefined ? messages : carrying.inject(messages, context)
+      return provider.send(queue, all)
+    })
   }
 
 const sessionIdOf = (messages: ReadonlyArray<Message.Message>): string | undefined => {
-  const ids = new Set(messages.map(({ sessionId }) => sessionId))
-  return ids.size === 1 ? [...ids][0] : undefined
+  const [first] = messages
+  return first !== undefined && messages.every(({ sessionId }) => sessionId === first.sessionId)
+    ? first.sessionId
+    : undefined
 }
 
-const sendCall = <A>(
+const sendCall = (
   operation: "create" | "send",
-  kind: Tracer.SpanKind,
   queue: QueueName.QueueName,
-  messages: ReadonlyArray<Message.Stamped>,
-  failuresOf: (result: A) => ReadonlyArray<QueueError.QueueError>
-): observing.Call<A> => ({
-  operation,
-  type: operation,
-  kind,
-  address: QueueAddress.queue(queue),
-  count: messages.length,
-  sessionId: sessionIdOf(messages),
-  messageId: messages.length === 1 ? messages[0]?.messageId : undefined,
-  contexts: messages.flatMap(contextOf),
-  failuresOf
-})
+  messages: ReadonlyArray<Message.Stamped>
+): observing.Call<ReadonlyArray<Outcome.Outcome<QueueProvider.Sent>>> => {
+  const contexts = carrying.contextsOf(messages)
+  // A message that carries a context is sent by the span of that; this one is of the call.
+  const isCarried = operation === "send" && contexts.length === messages.length
+  return {
+    operation,
+    type: operation,
+    kind: isCarried ? "client" : "producer",
+    address: QueueAddress.queue(queue),
+    count: messages.length,
+    sessionId: sessionIdOf(messages),
+    messageId: messages.length === 1 ? messages[0]?.messageId : undefined,
+    contexts,
+    failuresOf: Operation.batchFailures
+  }
+}
 
 const errorTypeOf = (outcome: Outcome.Outcome<unknown> | undefined): string | undefined =>
   outcome !== undefined && Result.isFailure(outcome) ? outcome.failure.reason._tag : undefined
 
+/** How many there are of each kind. */
+const tally = (
+  messages: ReadonlyArray<Message.Message>,
+  errorTypeAt?: (index: number) => string | undefined
+): ReadonlyArray<Counted> => {
+  const kinds: Array<{ count: number } & Omit<Counted, "count">> = []
+  for (const [index, message] of messages.entries()) {
+    const errorType = errorTypeAt?.(index)
+    const isOne = isSealed(message)
+    const kind = kinds.find((one) => one.isSealed === isOne && one.errorType === errorType)
+    if (kind === undefined) kinds.push({ count: 1, isSealed: isOne, errorType })
+    else kind.count++
+  }
+  return kinds
+}
+
 /** What a receipt was received with; it does not say itself. */
 interface Known {
-  readonly context: ReadonlyArray<TraceContext.TraceContext>
-  readonly ids: Readonly<Record<string, string>>
+  readonly context: TraceContext.TraceContext | undefined
+  readonly messageId: string
+  readonly sessionId: string | undefined
+  readonly correlationId: string | undefined
 }
 
-const idsOf = (message: Message.Stamped): Readonly<Record<string, string>> => {
-  const { correlationId, messageId, sessionId } = message
-  return { messageId, ...defined({ sessionId, correlationId }) }
-}
+type Ids = Pick<Known, "messageId"> & Partial<Pick<Known, "correlationId" | "sessionId">>
 
-const debug = (
-  text: string,
-  queue: string,
-  all: ReadonlyArray<Readonly<Record<string, string>>>
-): Effect.Effect<void> =>
-  Effect.forEach(all, (ids) => Effect.annotateLogs(Effect.logDebug(text), { queue, ...ids }), {
-    discard: true
-  })
+const debug = (text: string, queue: string, all: ReadonlyArray<Ids>): Effect.Effect<void> =>
+  Effect.forEach(
+    all,
+    ({ correlationId, messageId, sessionId }) =>
+      Effect.annotateLogs(Effect.logDebug(text), {
+        queue,
+        messageId,
+        ...defined({ sessionId, correlationId })
+      }),
+    { discard: true }
+  )
 
 /** The provider as it is, under one more name; its methods may be those of a class. */
 const named = (name: string, provider: QueueProvider.Service): QueueProvider.Service => ({
@@ -214,6 +258,7 @@ const named = (name: string, provider: QueueProvider.Service): QueueProvider.Ser
   settle: (receipts, verdict) => provider.settle(receipts, verdict),
   renewLock: (receipts) => provider.renewLock(receipts),
   peek: (address, options) => provider.peek(address, options),
+  ...QueueProvider.mapDepth(provider, (call) => call),
   acceptSession: (queue, options) => provider.acceptSession(queue, options)
 })
 
@@ -230,56 +275,92 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
   const base = named(stage, provider)
   if (tracer === undefined && !isMeasured && !isLogged) return base
 
-  const capabilities: QueueProvider.Service["capabilities"] =
-    tracer === undefined ? base.capabilities : (queue) => roomier(provider.capabilities(queue))
-  const observer = observing.make(provider.name, heard)
-  const metrics = Option.getOrUndefined(observer.metrics)
-  const { watch } = observer
+  const capabilities = tracer === undefined ? base.capabilities : withRoom(base.capabilities)
+  const { metrics, watch } = observing.make(provider.name, heard)
   const { batchFailures, noFailures } = Operation
   /** By the receipt itself: it is forgotten with it. */
   const received = new WeakMap<Receipt.Receipt, Known>()
 
-  const log = (
+  /** After the call that it tells of, and nothing around it where nobody reads. */
+  const logged = <A, E, R>(
+    call: Effect.Effect<A, E, R>,
     text: string,
     address: QueueAddress.QueueAddress,
-    all: () => ReadonlyArray<Readonly<Record<string, string>>>
-  ): Effect.Effect<void> =>
-    isLogged ? debug(text, QueueAddress.format(address), all()) : Effect.void
+    idsOf: (result: A) => ReadonlyArray<Ids>
+  ): Effect.Effect<A, E, R> =>
+    isLogged
+      ? Effect.tap(call, (result) => debug(text, QueueAddress.format(address), idsOf(result)))
+      : call
 
-  const knownOf = (receipts: ReadonlyArray<Receipt.Receipt>): ReadonlyArray<Known> =>
-    receipts.flatMap((receipt) => received.get(receipt) ?? [])
+  const knownOf = (receipts: ReadonlyArray<Receipt.Receipt>): ReadonlyArray<Known> => {
+    const all: Array<Known> = []
+    for (const receipt of receipts) {
+      const known = received.get(receipt)
+      if (known !== undefined) all.push(known)
+    }
+    return all
+  }
+
+  const remember = (message: ReceivedMessage.ReceivedMessage): void => {
+    const { correlationId, messageId, receipt, sessionId } = message
+    const context = carrying.contextOf(message)
+    received.set(receipt, { context, messageId, sessionId, correlationId })
+  }
 
   const take = (
-    address: QueueAddress.QueueAddress,
+    queue: string,
     messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>
-  ): Effect.Effect<void> => {
-    for (const message of messages) {
-      received.set(message.receipt, { context: contextOf(message), ids: idsOf(message) })
-      metrics?.consumed(QueueAddress.format(address), { isSealed: isSealed(message) })
+  ): ReadonlyArray<ReceivedMessage.ReceivedMessage> => {
+    const all = messages.map(carrying.extract)
+    if (tracer !== undefined || isLogged) all.forEach(remember)
+    if (metrics !== undefined) {
+      for (const counted of tally(all)) metrics.consumed(queue, counted)
     }
-    return log("message received", address, () => messages.map(idsOf))
+    return all
   }
 
   const receive = (
     address: QueueAddress.QueueAddress,
     sessionId: string | undefined,
     call: Effect.Effect<ReadonlyArray<ReceivedMessage.ReceivedMessage>, QueueError.QueueError>
-  ) =>
-    Effect.tap(
-      watch(
-        {
-          operation: "receive",
-          type: "receive",
-          address,
-          sessionId,
-          failuresOf: noFailures,
-          countOf: (messages) => messages.length,
-          contextsOf: (messages) => messages.flatMap(contextOf)
-        },
-        () => Effect.map(call, (messages) => messages.map(carrying.extract))
-      ),
-      (messages) => take(address, messages)
+  ) => {
+    const watched = watch(
+      {
+        operation: "receive",
+        type: "receive",
+        address,
+        sessionId,
+        failuresOf: noFailures,
+        countOf: (messages) => messages.length,
+        contextsOf: carrying.contextsOf
+      },
+      () => Effect.map(call, (messages) => take(QueueAddress.format(address), messages))
     )
+    return logged(watched, "message received", address, (messages) => messages)
+  }
+
+  /** Counts each message, as it was sent or why it was not. */
+  const counting = (
+    queue: QueueName.QueueName,
+    messages: ReadonlyArray<Message.Stamped>,
+    call: ReturnType<QueueProvider.Service["send"]>
+  ): typeof call => {
+    if (metrics === undefined) return call
+    const count = (errorTypes?: (index: number) => string | undefined): void => {
+      for (const counted of tally(messages, errorTypes)) metrics.sent(queue, counted)
+    }
+    return Effect.matchEffect(call, {
+      onSuccess: (outcomes) => {
+        const isDone = outcomes.every(Result.isSuccess)
+        count(isDone ? undefined : (index) => errorTypeOf(outcomes[index]))
+        return Effect.succeed(outcomes)
+      },
+      onFailure: (error) => {
+        count(() => error.reason._tag)
+        return Effect.fail(error)
+      }
+    })
+  }
 
   /** A call about receipts: beside the messages they are of. */
   const about = <A>(
@@ -293,8 +374,8 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
       ...facts,
       address,
       count: receipts.length,
-      messageId: receipts.length === 1 ? known[0]?.ids["messageId"] : undefined,
-      contexts: known.flatMap(({ context }) => context),
+      messageId: receipts.length === 1 ? known[0]?.messageId : undefined,
+      contexts: known.flatMap(({ context }) => context ?? []),
       failuresOf
     }
   }
@@ -305,22 +386,20 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
     sessionId: string | undefined,
     call: ReturnType<QueueProvider.Service["settle"]>
   ) => {
-    const facts = {
-      operation: "settle",
-      type: "settle",
-      sessionId,
-      verdict: verdict._tag
-    } as const
-    return Effect.tap(
-      watch(about(receipts, address, facts, batchFailures<void>), () => call),
-      (outcomes) => {
-        const done = receipts.filter((_, index) => errorTypeOf(outcomes[index]) === undefined)
-        const queue = QueueAddress.format(address)
-        for (const _ of done) metrics?.settled(queue, verdict._tag)
-        return log(`message settled: ${verdict._tag}`, address, () =>
-          knownOf(done).map(({ ids }) => ids)
-        )
-      }
+    const { _tag } = verdict
+    const facts = { operation: "settle", type: "settle", sessionId, verdict: _tag } as const
+    const queue = QueueAddress.format(address)
+    const counted =
+      metrics === undefined
+        ? call
+        : Effect.map(call, (outcomes) => {
+            const done = outcomes.filter(Result.isSuccess).length
+            if (done > 0) metrics.settled(queue, _tag, done)
+            return outcomes
+          })
+    const watched = watch(about(receipts, address, facts, batchFailures<void>), () => counted)
+    return logged(watched, `message settled: ${_tag}`, address, (outcomes) =>
+      knownOf(receipts.filter((_, index) => errorTypeOf(outcomes[index]) === undefined))
     )
   }
 
@@ -375,21 +454,10 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
         )
 
   const send: QueueProvider.Service["send"] = (queue, messages) => {
-    const isCarried = messages.every((message) => contextOf(message).length > 0)
-    const kind = isCarried ? "client" : "producer"
-    const call = sendCall("send", kind, queue, messages, batchFailures<QueueProvider.Sent>)
-    const count = (errorType: (index: number) => string | undefined) => {
-      for (const [index, message] of messages.entries()) {
-        metrics?.sent(queue, { isSealed: isSealed(message), errorType: errorType(index) })
-      }
-    }
-    return watch(call, injecting(provider, capabilities, queue, messages)).pipe(
-      Effect.tap((outcomes) => {
-        count((index) => errorTypeOf(outcomes[index]))
-        const done = messages.filter((_, index) => errorTypeOf(outcomes[index]) === undefined)
-        return log("message sent", call.address, () => done.map(idsOf))
-      }),
-      Effect.tapError(({ reason }) => Effect.sync(() => count(() => reason._tag)))
+    const call = sendCall("send", queue, messages)
+    const watched = watch(call, injecting(provider, capabilities, queue, messages))
+    return logged(counting(queue, messages, watched), "message sent", call.address, (outcomes) =>
+      messages.filter((_, index) => errorTypeOf(outcomes[index]) === undefined)
     )
   }
 
@@ -489,25 +557,16 @@ export const makeCreate = Effect.fnUntraced(function* (provider: QueueProvider.S
   const base = named("create", provider)
   if (heard.tracer === undefined) return base
   // A layer of telemetry below has made room already.
-  const capabilities: QueueProvider.Service["capabilities"] = provider.stack.includes(stage)
+  const capabilities = provider.stack.includes(stage)
     ? base.capabilities
-    : (queue) => roomier(provider.capabilities(queue))
+    : withRoom(base.capabilities)
   // Attempts are measured below.
   const { watch } = observing.make(provider.name, { ...heard, isMeasured: false })
   const service: QueueProvider.Service = {
     ...base,
     capabilities,
     send: (queue, messages) =>
-      watch(
-        sendCall(
-          "create",
-          "producer",
-          queue,
-          messages,
-          Operation.batchFailures<QueueProvider.Sent>
-        ),
-        injecting(provider, capabilities, queue, messages)
-      )
+      watch(sendCall("create", queue, messages), injecting(provider, capabilities, queue, messages))
   }
   return service
 })

@@ -29,6 +29,14 @@ export interface Received<A> {
 }
 
 /**
+ * Where values come from, and what settles one that cannot be decoded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Source extends QueueClient.Settlement, Pick<QueueClient.Session, "receive"> {}
+
+/**
  * A queue of values of type `A`.
  *
  * @category models
@@ -57,6 +65,11 @@ export interface TypedQueue<A, RD = never, RE = never> {
     QueueError.QueueError,
     QueueClient.QueueClient | RD
   >
+  /** The same from something else that settles what it hands out: an accepted session. */
+  readonly receiveFrom: (
+    source: Source,
+    options?: QueueClient.ReceiveOptions
+  ) => Effect.Effect<ReadonlyArray<Received<A>>, QueueError.QueueError, RD>
   /** A handler of values as one of messages, for any worker. */
   readonly handler: <E, R>(
     handle: (value: A, message: ReceivedMessage.ReceivedMessage) => Effect.Effect<unknown, E, R>
@@ -114,12 +127,14 @@ export const make = <A, I, RD, RE>({
   const toMessage = (value: A, options: Message.Options = {}) =>
     Effect.suspend(() => encode(value, { ...messageOptions?.(value), ...options }))
 
-  const decodeOrPutAside = Effect.fnUntraced(function* (message: ReceivedMessage.ReceivedMessage) {
+  const decodeOrPutAside = Effect.fnUntraced(function* (
+    settlement: QueueClient.Settlement,
+    message: ReceivedMessage.ReceivedMessage
+  ) {
     const decoded: Outcome.Outcome<A> = yield* Effect.result(decode(message))
     if (Result.isSuccess(decoded)) return [{ value: decoded.success, message }]
-    const client = yield* QueueClient.QueueClient
     // One that cannot be put aside must not take the good ones of its batch with it.
-    yield* client.deadLetter(message, HandlerFailure.describe(decoded.failure)).pipe(
+    yield* settlement.deadLetter(message, HandlerFailure.describe(decoded.failure)).pipe(
       Effect.catch((error) =>
         Effect.logError(`dead-lettering failed, the message stays: ${error.message}`)
       ),
@@ -127,6 +142,14 @@ export const make = <A, I, RD, RE>({
     )
     return []
   })
+
+  const receiveFrom = (source: Source, options?: QueueClient.ReceiveOptions) =>
+    source.receive(options).pipe(
+      Effect.flatMap((messages) =>
+        Effect.forEach(messages, (message) => decodeOrPutAside(source, message))
+      ),
+      Effect.map((decoded) => decoded.flat())
+    )
 
   return {
     queue,
@@ -140,10 +163,10 @@ export const make = <A, I, RD, RE>({
         (messages) => QueueClient.QueueClient.use((client) => client.sendBatch(queue, messages))
       ),
     receive: (options) =>
-      QueueClient.QueueClient.use((client) => client.receive(queue, options)).pipe(
-        Effect.flatMap((messages) => Effect.forEach(messages, decodeOrPutAside)),
-        Effect.map((decoded) => decoded.flat())
+      QueueClient.QueueClient.use((client) =>
+        receiveFrom({ ...client, receive: (given) => client.receive(queue, given) }, options)
       ),
+    receiveFrom,
     handler: (handle) => (message) =>
       Effect.flatMap(decode(message), (value) => handle(value, message))
   }

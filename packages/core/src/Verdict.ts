@@ -5,6 +5,8 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { defined } from "./internal/defined.ts"
+import * as ReceivedMessage from "./ReceivedMessage.ts"
 
 /**
  * The message is done and never comes back.
@@ -35,7 +37,9 @@ export const DeadLetter = Schema.TaggedStruct("DeadLetter", {
   /** A short, stable word: what an operator groups by. */
   reason: Schema.String,
   /** For people: what happened. */
-  description: Schema.optionalKey(Schema.String)
+  description: Schema.optionalKey(Schema.String),
+  /** What else is known of the failure; left out where a message that fills the limit has no room. */
+  details: Schema.optionalKey(ReceivedMessage.DeadLetterDetails)
 })
 
 /**
@@ -87,8 +91,8 @@ export const abandon = (delay: Duration.Duration = Duration.zero): Verdict => ({
  * @category constructors
  * @since 0.1.0
  */
-export const deadLetter = (reason: string, description?: string): Verdict => ({
-  _tag: "DeadLetter",
-  reason,
-  ...(description === undefined ? {} : { description })
-})
+export const deadLetter = (
+  reason: string,
+  description?: string,
+  details?: ReceivedMessage.DeadLetterDetails
+): Verdict => ({ _tag: "DeadLetter", reason, ...defined({ description, details }) })

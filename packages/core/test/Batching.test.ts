@@ -768,13 +768,14 @@ describe("Batching", () => {
   describe("the port", () => {
     it.effect("R4.2 sessions, receives, peeks and empty calls go through as they are", () =>
       Effect.gen(function* () {
-        const { calls: made, provider } = RecordingProvider.make({})
+        const { calls: made, provider } = RecordingProvider.make({ tellsDepth: true })
         const batching = yield* Batching.make(provider)
         const address = QueueAddress.queue(orders)
         const options = { max: 2, wait: Duration.zero }
         const accept = { sessionId: SessionId.makeUnsafe("s"), wait: Duration.zero }
         yield* batching.receive(address, options)
         yield* batching.peek(address, { max: 3 })
+        yield* batching.depth?.(address) ?? Effect.void
         const session = Option.getOrThrow(yield* batching.acceptSession(orders, accept))
         yield* session.settle([], Verdict.complete)
         yield* batching.send(orders, [])
@@ -783,6 +784,7 @@ describe("Batching", () => {
         assert.deepStrictEqual(made, [
           ["receive", address, options],
           ["peek", address, { max: 3 }],
+          ["depth", address],
           ["acceptSession", orders, accept],
           ["session.settle", [], Verdict.complete],
           ["send", orders, []],

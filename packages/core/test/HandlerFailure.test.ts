@@ -109,3 +109,51 @@ describe("HandlerFailure", () => {
     { arbitrary: { runs: 200 } }
   )
 })
+
+describe("HandlerFailure: what is known beside the reason", () => {
+  const failure = new HandlerFailure.Permanent({ reason: "UnknownEvent" })
+
+  it("R7.2 the type of the error, and who put it aside", () => {
+    assert.deepStrictEqual(HandlerFailure.details(failure), { errorType: "Permanent" })
+    const origin = { service: "bot", version: "1", environment: "test", tags: { team: "a" } }
+    const of = (error: unknown) => HandlerFailure.details(error, origin)
+    assert.deepStrictEqual(of(new TypeError("x")), { errorType: "TypeError", ...origin })
+    assert.deepStrictEqual(of("text"), { errorType: "string", ...origin })
+  })
+
+  it("R7.2 R2.3 a stack only if asked for, cut, and without secrets", () => {
+    const error = new Error("password=hunter2-secret")
+    assert.isUndefined(HandlerFailure.details(error, {}).stack)
+    const { stack } = HandlerFailure.details(error, { stack: true })
+    assert.match(stack ?? "", /HandlerFailure\.test/u)
+    assert.notInclude(stack ?? "", "hunter2")
+    error.stack = "x".repeat(10_000)
+    const cut = HandlerFailure.details(error, { stack: true }).stack
+    assert.strictEqual(cut?.length, Defaults.deadLetterStackLengthMax)
+    assert.isUndefined(HandlerFailure.details("no error", { stack: true }).stack)
+    delete error.stack
+    assert.isUndefined(HandlerFailure.details(error, { stack: true }).stack)
+  })
+
+  it.effect("R7.2 an origin that is too much for the brokers is refused by its field", () =>
+    Effect.gen(function* () {
+      const long = "x".repeat(Defaults.deadLetterDetailLengthMax + 1)
+      const tags = Object.fromEntries(
+        Array.from({ length: Defaults.deadLetterTagsMax + 1 }, (_, index) => [`t-${index}`, ""])
+      )
+      for (const [origin, field] of [
+        [{ service: long }, "origin.service"],
+        [{ version: long }, "origin.version"],
+        [{ environment: long }, "origin.environment"],
+        [{ tags: { team: long } }, "origin.tags.team"],
+        [{ tags: { [long]: "" } }, `origin.tags.${long}`],
+        [{ tags }, "origin.tags"]
+      ] as const) {
+        const error = yield* Effect.flip(HandlerFailure.origin(origin))
+        assert.include(error.message, `ValidationFailed: ${field}: `)
+      }
+      const fine = { service: "bot", tags: { team: "a" } }
+      assert.deepStrictEqual(yield* HandlerFailure.origin(fine), fine)
+    })
+  )
+})

@@ -149,10 +149,62 @@ describe("MessageHandler: how a handler ends, and what becomes of its message", 
         reason: "UnknownEvent",
         description
       })
+      const now = yield* DateTime.now
+      const details = { errorType: "Permanent", attempts: 1, firstFailedAt: now, lastFailedAt: now }
       assert.deepStrictEqual(one.verdicts, [
-        { _tag: "DeadLetter", reason: "UnknownEvent", description }
+        { _tag: "DeadLetter", reason: "UnknownEvent", description, details }
       ])
     })
+  )
+
+  it.effect("R7.2 a dead letter says who, how often, and when it failed first and last", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(90_000)
+      const [firstDeliveredAt, now] = [DateTime.makeUnsafe(5_000), DateTime.makeUnsafe(90_000)]
+      const origin = { service: "bot", tags: { team: "a" }, stack: true }
+      const one = hand({ deliveryCount: 5, firstDeliveredAt })
+      yield* handle(one, () => Effect.fail(new Refused({ message: "bad" })), { origin })
+      const [verdict] = one.verdicts
+      const details = verdict?._tag === "DeadLetter" ? verdict.details : undefined
+      const { stack, ...rest } = details ?? assert.fail("it was dead-lettered with details")
+      assert.match(stack ?? "", /MessageHandler\.test/u)
+      assert.deepStrictEqual(rest, {
+        errorType: "Refused",
+        service: "bot",
+        tags: { team: "a" },
+        attempts: 5,
+        firstFailedAt: firstDeliveredAt,
+        lastFailedAt: now
+      })
+    })
+  )
+
+  it.effect(
+    "R7.2 one that was delivered too often says what is known: no error, no last failure",
+    () =>
+      Effect.gen(function* () {
+        const firstDeliveredAt = DateTime.makeUnsafe(0)
+        const one = hand({ deliveryCount: 6, firstDeliveredAt })
+        yield* handle(one, () => Effect.die("not called"), {
+          origin: { service: "bot", stack: true }
+        })
+        const [verdict] = one.verdicts
+        assert.deepStrictEqual(verdict?._tag === "DeadLetter" ? verdict.details : undefined, {
+          service: "bot",
+          attempts: 5,
+          firstFailedAt: firstDeliveredAt
+        })
+      })
+  )
+
+  it.effect(
+    "R7.2 an origin that the brokers cannot take is refused before anything is handled",
+    () =>
+      Effect.gen(function* () {
+        const origin = { service: "x".repeat(300) }
+        const error = yield* Effect.flip(MessageHandler.make(() => Effect.void, { origin }))
+        assert.match(error.message, /origin\.service/u)
+      })
   )
 
   it.effect("R5.2 what is permanent is the application's to say", () =>

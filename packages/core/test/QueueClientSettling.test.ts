@@ -288,9 +288,18 @@ describe("QueueClient: dead letters on a provider that has none", () => {
       assert.strictEqual(yield* ReceivedMessage.text(letter), "the body")
       assert.deepStrictEqual(letter.attributes, { team: "merge" })
       assert.deepStrictEqual(
-        { ...letter.deadLetter, time: undefined },
-        { reason: "Bad", description: "why", source: orders, time: undefined, deliveryCount: 1 }
+        { ...letter.deadLetter, time: undefined, delivery: undefined },
+        {
+          reason: "Bad",
+          description: "why",
+          source: orders,
+          time: undefined,
+          deliveryCount: 1,
+          delivery: undefined,
+          sequenceNumber: held.sequenceNumber
+        }
       )
+      assert.match(letter.deadLetter?.delivery ?? "", /^dl-[0-9a-f]{64}$/u)
       assert.deepStrictEqual(letter.deadLetter?.time, held.deliveredAt)
       assert.isUndefined(letter.timeToLive)
       yield* client.complete(letter)

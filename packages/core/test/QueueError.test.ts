@@ -467,4 +467,21 @@ describe("no secret", () => {
     }),
     { arbitrary: { runs: 60 } }
   )
+
+  it("R5.4 a refusal is one of credentials or rights, whatever its retry state", () => {
+    const refused = [
+      new QueueError.AuthenticationFailed({}),
+      new QueueError.PermissionDenied({ operation: "receive" })
+    ]
+    for (const reason of refused) {
+      for (const retry of ["Never", "Transient"] as const) {
+        assert.isTrue(QueueError.isRefused(QueueError.make(reason, { retry })))
+      }
+    }
+    const others = [
+      new QueueError.ConnectionFailed({}),
+      new QueueError.QueueNotFound({ queue: "orders" })
+    ]
+    for (const reason of others) assert.isFalse(QueueError.isRefused(QueueError.make(reason)))
+  })
 })

@@ -185,6 +185,34 @@ const sessionCalls: ReadonlyArray<{
 ]
 
 describe("transform", () => {
+  it.effect("R9.1 depth is wrapped as a look at the queue where the provider tells it", () =>
+    Effect.gen(function* () {
+      const { calls: made, seen, wrapped } = setUp({ tellsDepth: true })
+      const { depth } = wrapped
+      assert.deepStrictEqual(yield* depth?.(dead) ?? Effect.undefined, RecordingProvider.depth)
+      assert.deepStrictEqual(made, [["depth", dead]])
+      const operation = { _tag: "Peek", address: dead, isIdempotent: true }
+      assert.deepStrictEqual(seen, [{ operation, failures: [] }])
+      assert.isUndefined(setUp().wrapped.depth)
+    })
+  )
+
+  it.effect("R9.1 depth of a provider that is an instance of a class keeps its instance", () =>
+    Effect.gen(function* () {
+      const { provider } = RecordingProvider.make({})
+      const self = {
+        ...provider,
+        available: 8,
+        depth() {
+          return Effect.succeed({ available: this.available, locked: 0, delayed: 0 })
+        }
+      }
+      const { depth } = QueueProvider.mapDepth(self, (call) => call)
+      const told = yield* depth?.(address) ?? Effect.undefined
+      assert.strictEqual(told?.available, 8)
+    })
+  )
+
   it.effect.each(calls)(
     "R6.3 $method is wrapped once, told what it is, and answers what the provider answers",
     Effect.fnUntraced(function* ({ call, failures, given, method, operation }) {

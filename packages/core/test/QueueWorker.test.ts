@@ -714,6 +714,72 @@ describe("QueueWorker: connections and errors", () => {
     })
   )
 
+  const refusals = [
+    new QueueError.AuthenticationFailed({ detail: "expired" }),
+    new QueueError.PermissionDenied({ operation: "receive" })
+  ]
+
+  it.effect("R5.4 refused access is ridden out by one at work, told once as an error", () =>
+    Effect.gen(function* () {
+      for (const reason of refusals) {
+        const { layer, lines } = Logs.capture()
+        yield* Effect.gen(function* () {
+          const handled: Array<string> = []
+          const { broker, client, worker } = yield* start(
+            ({ messageId }) => Effect.sync(() => handled.push(messageId)),
+            { messages: 1 }
+          )
+          broker.faults.before = ({ method }) =>
+            method === "receive" ? Effect.fail(QueueError.make(reason)) : Effect.void
+          yield* Time.pass("1 hour")
+          // The backoff of any failure: thirty seconds less jitter, and the growing delays before.
+          assert.isAtLeast(broker.calls("receive").length, 115)
+          assert.isAtMost(broker.calls("receive").length, 160)
+          delete broker.faults.before
+          yield* client.send(orders, message("late"))
+          yield* Time.pass("1 minute")
+          assert.deepStrictEqual(handled, ["m-0", "late"])
+          assert.deepStrictEqual(left(broker), [])
+          yield* end(worker)
+        }).pipe(Effect.provide(layer))
+        const errors = lines.filter(({ level }) => level === "Error").map(({ text }) => text)
+        assert.strictEqual(errors.length, 1)
+        assert.match(errors[0] ?? "", /^access is refused, and asked for until it is not: /u)
+        const granted = lines.filter(({ text }) => text === "access is granted again")
+        assert.strictEqual(granted.length, 1)
+      }
+    })
+  )
+
+  it.effect("R5.4 each refusal of access that begins anew is told anew", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = Logs.capture()
+      yield* Effect.gen(function* () {
+        const { broker, worker } = yield* start(() => Effect.void, { wait: "1 second" })
+        for (const reason of refusals) {
+          broker.faults.before = () => Effect.fail(QueueError.make(reason))
+          yield* Time.pass("10 minutes")
+          delete broker.faults.before
+          yield* Time.pass("1 minute")
+        }
+        yield* end(worker)
+      }).pipe(Effect.provide(layer))
+      assert.strictEqual(lines.filter(({ level }) => level === "Error").length, 2)
+    })
+  )
+
+  it.effect("R5.4 access that is refused from the start ends it at once", () =>
+    Effect.gen(function* () {
+      for (const reason of refusals) {
+        const { worker } = yield* start(() => Effect.void, {
+          provider: { faults: { before: () => Effect.fail(QueueError.make(reason)) } }
+        })
+        const error = yield* Effect.flip(Fiber.join(worker))
+        assert.strictEqual(error.reason._tag, reason._tag)
+      }
+    })
+  )
+
   it.effect("R3.12 a missing queue ends it at once", () =>
     Effect.gen(function* () {
       const { worker } = yield* start(() => Effect.void, {

@@ -72,7 +72,7 @@ const contextsIn = (messages: ReadonlyArray<Message.Stamped>) =>
 describe("Telemetry: who listens", () => {
   it.effect("R9.2 with nobody it hands out the provider's own answers, under one more name", () =>
     Effect.gen(function* () {
-      const { calls, provider } = RecordingProvider.make({})
+      const { calls, provider } = RecordingProvider.make({ tellsDepth: true })
       const outer = yield* Effect.flatMap(Telemetry.make(provider), Telemetry.makeCreate)
       assert.deepStrictEqual(outer.stack, ["create", "telemetry", "recording"])
       assert.strictEqual(outer.name, "recording")
@@ -84,10 +84,11 @@ describe("Telemetry: who listens", () => {
       yield* outer.settle(receipts, Verdict.complete)
       yield* outer.renewLock(receipts)
       yield* outer.peek(address, { max: 1 })
+      yield* outer.depth?.(address) ?? Effect.void
       yield* Effect.scoped(outer.acceptSession(orders, { wait: Duration.zero }))
       assert.deepStrictEqual(
         calls.map(([method]) => method),
-        ["receive", "send", "settle", "renewLock", "peek", "acceptSession"]
+        ["receive", "send", "settle", "renewLock", "peek", "depth", "acceptSession"]
       )
       assert.strictEqual(calls[1]?.[2], messages)
     })
@@ -101,6 +102,7 @@ describe("Telemetry: who listens", () => {
         Effect.gen(function* () {
           const provider = yield* Effect.provide(Telemetry.make(broker.service), reading)
           yield* provider.send(orders, [message(yield* MessageId.generate)])
+          yield* provider.receive(address, none)
           return registry.size
         })
       const own = Layer.succeed(Metric.MetricRegistry, registry)
@@ -126,6 +128,17 @@ describe("Telemetry: who listens", () => {
       assert.strictEqual(outer.capabilities(orders).messageSizeMax, messageSizeMax)
       const alone = yield* heard.listening(Telemetry.makeCreate(broker.service))
       assert.strictEqual(alone.capabilities(orders).messageSizeMax, messageSizeMax)
+    })
+  )
+
+  it.effect("R9.1 what a queue takes is asked for at every call, and made once", () =>
+    Effect.gen(function* () {
+      const broker = yield* ScriptedProvider.make()
+      const below = broker.service.capabilities(orders)
+      const fixed = { ...broker.service, capabilities: () => below }
+      const provider = yield* Signals.make().listening(Telemetry.make(fixed))
+      assert.strictEqual(provider.capabilities(orders), provider.capabilities(orders))
+      assert.isBelow(provider.capabilities(orders).messageSizeMax, below.messageSizeMax)
     })
   )
 })
@@ -204,6 +217,31 @@ describe("Telemetry: spans", () => {
         span.links.map((link) => link.span.spanId),
         ["00f067aa0ba902b7"]
       )
+    })
+  )
+
+  it.effect("R9.1 what Batching merged is linked to each caller's span once", () =>
+    Effect.gen(function* () {
+      const { heard, provider } = yield* listened()
+      const send = yield* heard.listening(
+        Effect.gen(function* () {
+          const merging = yield* Batching.make(provider)
+          const outer = yield* Telemetry.makeCreate(merging)
+          return outer.send
+        })
+      )
+      const both = [message("a"), message("b")].map((one) => send(orders, [one]))
+      yield* heard.listening(Effect.all(both, { concurrency: "unbounded", discard: true }))
+      const creates = heard.named("create orders")
+      const [span, ...others] = heard.named("send orders")
+      assert(span !== undefined)
+      assert.strictEqual(others.length, 0)
+      assert.sameMembers(
+        span.links.map((link) => link.span.spanId),
+        creates.map(({ spanId }) => spanId)
+      )
+      assert.strictEqual(creates.length, 2)
+      assert.isUndefined(Signals.parentIdOf(span))
     })
   )
 

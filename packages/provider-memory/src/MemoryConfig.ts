@@ -15,7 +15,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { Defaults, type Operation, QueueError, QueueName } from "@queue-runtime/core"
+import { Defaults, type Operation, QueueError, QueueName, Setting } from "@queue-runtime/core"
+
+const { described } = Setting
 
 const isDurationInput = (value: unknown): value is Duration.Input =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
@@ -59,17 +61,29 @@ const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
  */
 export const QueueConfig = Schema.Struct({
   /** Whether the queue is ordered: its messages have sessions and are received from them. */
-  sessions: defaulted(Schema.Boolean, false),
+  sessions: defaulted(Schema.Boolean, false).pipe(
+    described("Whether the queue is ordered: its messages have sessions.")
+  ),
   /** Deliveries of one message before it goes to the dead letters. */
-  deliveriesMax: defaulted(count, Defaults.deliveriesMax),
+  deliveriesMax: defaulted(count, Defaults.deliveriesMax).pipe(
+    described("Deliveries of one message before it goes to the dead letters.")
+  ),
   /** How long a delivery, or an accepted session, stays locked. */
-  lockDuration: defaulted(positive, Defaults.memoryLockDuration),
+  lockDuration: defaulted(positive, Defaults.memoryLockDuration).pipe(
+    described("How long a delivery, or an accepted session, stays locked.")
+  ),
   /** How long a message id is remembered; zero turns deduplication off. */
-  deduplicationWindow: defaulted(notNegative, Defaults.memoryDeduplicationWindow),
+  deduplicationWindow: defaulted(notNegative, Defaults.memoryDeduplicationWindow).pipe(
+    described("How long a message id is remembered; zero turns deduplication off.")
+  ),
   /** For messages that bring none; absent: they do not expire. */
-  timeToLive: Schema.optionalKey(positive),
+  timeToLive: Schema.optionalKey(positive).pipe(
+    described({ description: "Of messages that bring none.", default: "they do not expire" })
+  ),
   /** What becomes of an expired message: dropped, or moved to the dead letters. */
-  deadLetterExpired: defaulted(Schema.Boolean, false)
+  deadLetterExpired: defaulted(Schema.Boolean, false).pipe(
+    described("Whether an expired message goes to the dead letters.")
+  )
 })
 
 /**
@@ -153,14 +167,16 @@ export type Fault = typeof Fault.Type
  */
 export const Faults = Schema.Struct({
   /** Of the random numbers. */
-  seed: Schema.Union([Schema.String, Schema.Finite]),
+  seed: Schema.Union([Schema.String, Schema.Finite]).pipe(
+    described("Of the random numbers that faults are drawn with.")
+  ),
   rules: Schema.Array(
     Schema.Struct({
       operation: Schema.Literals([...operations, "*"]),
       probability: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
       fault: Fault
     })
-  )
+  ).pipe(described("Faults: operation, probability and fault."))
 })
 
 /**
@@ -187,24 +203,39 @@ export type FaultsOptions = typeof Faults.Encoded
  */
 export const MemoryConfig = Schema.Struct({
   /** The queues there are; no other is made. */
-  queues: Schema.Record(Schema.String, QueueConfig).check(
-    Schema.makeFilter((queues) => {
-      const bad = Object.keys(queues).find((name) => !QueueName.is(name))
-      return bad === undefined || { path: [bad], issue: nameRule }
+  queues: Schema.Record(Schema.String, QueueConfig)
+    .check(
+      Schema.makeFilter((queues) => {
+        const bad = Object.keys(queues).find((name) => !QueueName.is(name))
+        return bad === undefined || { path: [bad], issue: nameRule }
+      })
+    )
+    .pipe(described("The queues there are.")),
+  /** Messages held, dead letters included. */
+  messagesMax: defaulted(count, Defaults.memoryMessagesMax).pipe(
+    described("Messages held, dead letters included.")
+  ),
+  /** Bytes of bodies, attributes and ids held, dead letters included. */
+  bytesMax: defaulted(count, Defaults.memoryBytesMax).pipe(
+    described({
+      description: "Bodies, attributes and ids held, dead letters included.",
+      unit: "bytes"
     })
   ),
-  /** Messages held, dead letters included. */
-  messagesMax: defaulted(count, Defaults.memoryMessagesMax),
-  /** Bytes of bodies, attributes and ids held, dead letters included. */
-  bytesMax: defaulted(count, Defaults.memoryBytesMax),
   /** Message ids remembered for deduplication. */
-  deduplicationIdsMax: defaulted(count, Defaults.memoryDeduplicationIdsMax),
+  deduplicationIdsMax: defaulted(count, Defaults.memoryDeduplicationIdsMax).pipe(
+    described("Message ids remembered for deduplication.")
+  ),
   /** Sessions held: with messages, with state, or accepted. */
-  sessionsMax: defaulted(count, Defaults.memorySessionsMax),
+  sessionsMax: defaulted(count, Defaults.memorySessionsMax).pipe(described("Sessions held.")),
   /** Largest message, in bytes. */
-  messageSizeMax: defaulted(count, Defaults.memoryMessageSizeMax),
+  messageSizeMax: defaulted(count, Defaults.memoryMessageSizeMax).pipe(
+    described({ description: "Largest message.", unit: "bytes" })
+  ),
   /** Largest session state, in bytes. */
-  sessionStateSizeMax: defaulted(count, Defaults.memorySessionStateSizeMax),
+  sessionStateSizeMax: defaulted(count, Defaults.memorySessionStateSizeMax).pipe(
+    described({ description: "Largest session state.", unit: "bytes" })
+  ),
   /** Faults to inject. */
   faults: Schema.optionalKey(Faults)
 })

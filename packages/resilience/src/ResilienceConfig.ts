@@ -25,12 +25,16 @@
  *
  * @since 0.1.0
  */
-import { QueueError, type QueueProvider } from "@queue-runtime/core"
-import * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
+import {
+  Configuration,
+  Defaults,
+  type QueueError,
+  type QueueProvider,
+  Setting
+} from "@queue-runtime/core"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Retry from "./Retry.ts"
@@ -48,89 +52,144 @@ export interface ResilienceConfig {
   readonly breaker: CircuitBreaker.LayerOptions
 }
 
-const optional = <A>(
-  key: string,
-  schema: Schema.Codec<A, string>,
-  rule: string
-): Effect.Effect<Option.Option<A>, QueueError.QueueError> =>
-  Effect.mapError(Config.option(Config.schema(schema, key)), () =>
-    QueueError.configurationInvalid(key, rule)
-  )
-
-const number = (key: string, minimum: number, maximum: number) =>
-  optional(
-    key,
-    Schema.NumberFromString.check(Schema.isBetween({ minimum, maximum })),
-    `must be a number from ${minimum} to ${maximum}`
-  )
-
-const whole = (key: string, minimum: number, maximum: number) =>
-  optional(
-    key,
-    Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })),
-    `must be a whole number from ${minimum} to ${maximum}`
-  )
-
-const word = <const Words extends ReadonlyArray<string>>(key: string, words: Words) =>
-  optional(key, Schema.Literals(words), `must be one of ${words.join(", ")}`)
+const { described, duration, number, whole, word } = Setting
 
 const day = 86_400
-const millis = (key: string) => Effect.map(whole(key, 0, day * 1_000), Option.map(Duration.millis))
-const seconds = (key: string, minimum = 0.001) =>
-  Effect.map(number(key, minimum, day), Option.map(Duration.seconds))
 
-type Present<A> = { [K in keyof A]?: A[K] extends Option.Option<infer V> ? V : never }
+const text = Setting.formatDuration
+
+/** Absent it leaves its place to the policy's default, which the table shows. */
+const optional = <S extends Schema.Top>(
+  schema: S,
+  variable: string,
+  description: string,
+  orElse: string | number
+) => Schema.optionalKey(schema).pipe(described({ description, variable, default: orElse }))
+
+const seconds = (
+  variable: string,
+  description: string,
+  orElse: Duration.Duration,
+  minimum = 0.001
+) =>
+  optional(
+    duration({ unit: "seconds", minimum, maximum: day }),
+    variable,
+    description,
+    text(orElse)
+  )
+
+const millis = (variable: string, description: string, orElse: Duration.Duration) =>
+  optional(
+    duration({ unit: "milliseconds", minimum: 0, maximum: day * 1_000, isWhole: true }),
+    variable,
+    description,
+    text(orElse)
+  )
+
+const retry = Schema.Struct({
+  strategy: optional(
+    word(["exponential", "linear", "fixed", "none"]),
+    "QUEUE_RETRY_STRATEGY",
+    "How the delays between tries grow.",
+    "exponential"
+  ),
+  attempts: optional(
+    whole(1, 100),
+    "QUEUE_MAX_RETRY_ATTEMPTS",
+    "Tries of a call, the first included.",
+    Defaults.retryAttempts
+  ),
+  initial: millis("QUEUE_RETRY_BACKOFF_MS", "Delay before the second try.", Defaults.retryDelay),
+  factor: optional(
+    number(1, 100),
+    "QUEUE_RETRY_FACTOR",
+    "What an exponential delay grows by.",
+    Defaults.retryFactor
+  ),
+  max: millis("QUEUE_RETRY_BACKOFF_MAX_MS", "Longest delay.", Defaults.retryDelayMax),
+  jitter: optional(
+    number(0, 1),
+    "QUEUE_RETRY_JITTER",
+    "Share of a delay that is random, above and below.",
+    Defaults.retryJitter
+  ),
+  totalMax: seconds(
+    "QUEUE_RETRY_TOTAL_SECONDS",
+    "No try begins later than this after the first.",
+    Defaults.retryTotalMax,
+    0
+  ),
+  unsureSends: optional(
+    word(["repeat", "fail"]),
+    "QUEUE_RETRY_UNSURE_SENDS",
+    "A send that may have taken effect, where nothing drops a duplicate.",
+    "repeat"
+  )
+})
+
+const timeout = Schema.Struct({
+  send: seconds("QUEUE_SEND_TIMEOUT_SECONDS", "Of one try to send.", Defaults.timeoutSend),
+  settle: seconds("QUEUE_SETTLE_TIMEOUT_SECONDS", "Of one settlement.", Defaults.timeoutCall),
+  renewLock: seconds(
+    "QUEUE_RENEW_LOCK_TIMEOUT_SECONDS",
+    "Of one renewal of locks.",
+    Defaults.timeoutCall
+  ),
+  peek: seconds("QUEUE_PEEK_TIMEOUT_SECONDS", "Of one peek.", Defaults.timeoutCall),
+  sessionState: seconds(
+    "QUEUE_SESSION_STATE_TIMEOUT_SECONDS",
+    "Of reading or writing the state of a session.",
+    Defaults.timeoutCall
+  ),
+  receiveMargin: seconds(
+    "QUEUE_RECEIVE_MARGIN_SECONDS",
+    "What a receive gets on top of its own wait.",
+    Defaults.timeoutReceiveMargin
+  )
+})
+
+const breaker = Schema.Struct({
+  failuresMax: optional(
+    whole(1, 1_000_000),
+    "QUEUE_BREAKER_FAILURES",
+    "Failures in a row that open the circuit.",
+    Defaults.breakerFailuresMax
+  ),
+  openDuration: seconds(
+    "QUEUE_BREAKER_OPEN_SECONDS",
+    "How long it stays open.",
+    Defaults.breakerOpenDuration
+  ),
+  successes: optional(
+    whole(1, 1_000_000),
+    "QUEUE_BREAKER_SUCCESSES",
+    "Successes in a row that close it.",
+    Defaults.breakerSuccesses
+  ),
+  probesMax: optional(
+    whole(1, 1_000_000),
+    "QUEUE_BREAKER_PROBES",
+    "Calls let through at once while it is half open.",
+    Defaults.breakerProbesMax
+  )
+})
+
+const empty = Effect.succeed({})
+
+const schema = Schema.Struct({
+  retry: retry.pipe(Schema.withDecodingDefaultKey(empty)),
+  timeout: timeout.pipe(Schema.withDecodingDefaultKey(empty)),
+  breaker: breaker.pipe(Schema.withDecodingDefaultKey(empty))
+})
 
 /**
- * Only what the environment says: an absent setting leaves its place to the policy's default. An
- * overload, since Object.fromEntries forgets which name has which type.
+ * The settings as a section of a file: `retry`, `timeout` and `breaker` stand at its top.
+ *
+ * @category configuration
+ * @since 0.1.0
  */
-function present<A extends Readonly<Record<string, Option.Option<unknown>>>>(
-  settings: A
-): Present<A>
-function present(settings: Readonly<Record<string, Option.Option<unknown>>>): object {
-  return Object.fromEntries(
-    Object.entries(settings).flatMap(([name, value]) =>
-      Option.isSome(value) ? [[name, value.value]] : []
-    )
-  )
-}
-
-const retry = Effect.map(
-  Effect.all({
-    strategy: word("QUEUE_RETRY_STRATEGY", ["exponential", "linear", "fixed", "none"]),
-    attempts: whole("QUEUE_MAX_RETRY_ATTEMPTS", 1, 100),
-    initial: millis("QUEUE_RETRY_BACKOFF_MS"),
-    factor: number("QUEUE_RETRY_FACTOR", 1, 100),
-    max: millis("QUEUE_RETRY_BACKOFF_MAX_MS"),
-    jitter: number("QUEUE_RETRY_JITTER", 0, 1),
-    totalMax: seconds("QUEUE_RETRY_TOTAL_SECONDS", 0),
-    unsureSends: word("QUEUE_RETRY_UNSURE_SENDS", ["repeat", "fail"])
-  }),
-  present
-)
-
-const timeout = Effect.map(
-  Effect.all({
-    send: seconds("QUEUE_SEND_TIMEOUT_SECONDS"),
-    settle: seconds("QUEUE_SETTLE_TIMEOUT_SECONDS"),
-    renewLock: seconds("QUEUE_RENEW_LOCK_TIMEOUT_SECONDS"),
-    peek: seconds("QUEUE_PEEK_TIMEOUT_SECONDS"),
-    sessionState: seconds("QUEUE_SESSION_STATE_TIMEOUT_SECONDS"),
-    receiveMargin: seconds("QUEUE_RECEIVE_MARGIN_SECONDS")
-  }),
-  present
-)
-
-const breaker = Effect.map(
-  Effect.all({
-    failuresMax: whole("QUEUE_BREAKER_FAILURES", 1, 1_000_000),
-    openDuration: seconds("QUEUE_BREAKER_OPEN_SECONDS"),
-    successes: whole("QUEUE_BREAKER_SUCCESSES", 1, 1_000_000),
-    probesMax: whole("QUEUE_BREAKER_PROBES", 1, 1_000_000)
-  }),
-  present
-)
+export const section: Configuration.Section<typeof schema.Type> = { root: "", schema }
 
 /**
  * Reads the settings; what code says wins over the environment.
@@ -158,7 +217,7 @@ const breaker = Effect.map(
 export const read = (
   overrides: Partial<ResilienceConfig> = {}
 ): Effect.Effect<ResilienceConfig, QueueError.QueueError> =>
-  Effect.map(Effect.all({ retry, timeout, breaker }), (environment) => ({
+  Effect.map(Configuration.read(section), (environment) => ({
     retry: { ...environment.retry, ...overrides.retry },
     timeout: { ...environment.timeout, ...overrides.timeout },
     breaker: { ...environment.breaker, ...overrides.breaker }

@@ -402,6 +402,9 @@ export const make = Effect.fnUntraced(function* (
       batched(receipts, provider.renewLock, ofReceipts("renewLock", receipts)),
     peek: (address, peek) =>
       single(() => provider.peek(address, peek), watch("peek", address.queue)),
+    ...QueueProvider.mapDepth(provider, (call, { queue }) =>
+      single(() => call, watch("depth", queue))
+    ),
     acceptSession: (queue, accept) =>
       Effect.map(
         single(

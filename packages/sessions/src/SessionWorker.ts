@@ -12,6 +12,11 @@
  *
  * When others wait, a session is given up after a stated number of messages or time.
  *
+ * A connection that fails is waited for, with backoff; an error that no waiting mends (a missing queue)
+ * ends the worker after its handlers. Refused credentials end one that was never let in, so that a mistake
+ * shows at the start; one that was at work waits until they are right again, and says so as an error,
+ * once.
+ *
  * Interruption drains: nothing more is accepted, running handlers get the grace period, what is not done
  * by then is abandoned, and all sessions are released.
  *
@@ -130,8 +135,8 @@ type Parting =
  * its handlers are done.
  *
  * **Errors** ValidationFailed for an option out of its range, before anything is accepted ·
- * UnsupportedOperation for a queue without sessions · QueueNotFound · AuthenticationFailed ·
- * PermissionDenied
+ * UnsupportedOperation for a queue without sessions · QueueNotFound · AuthenticationFailed and
+ * PermissionDenied before its first accept
  *
  * **Example** (Two sessions, each in order)
  *
@@ -184,15 +189,42 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   const isStopping = (): boolean => Deferred.isDoneUnsafe(stopping)
 
+  /** Whether the service has let it in, and whether it does now. */
+  let access: "unknown" | "granted" | "refused" = "unknown"
+  let refusals = 0
+
+  /** What no waiting mends ends the worker; refused credentials only one that was never let in. */
+  const isFatal = (error: QueueError.QueueError): boolean =>
+    !QueueError.isTransient(error) && (access === "unknown" || !QueueError.isRefused(error))
+
   /** What an unlucky call costs: time, never a busy loop. */
   const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
     const asked = error.retryAfter ?? (yield* pause(failures))
     const delay = Duration.max(asked, Defaults.idlePause)
-    yield* Effect.logWarning(
-      `accepting a session failed, again in ${Duration.format(delay)}: ${error.message}`
-    )
+    const isRefused = QueueError.isRefused(error)
+    if (isRefused) refusals++
+    if (isRefused && access === "granted") {
+      access = "refused"
+      yield* Effect.logError(`access is refused, and asked for until it is not: ${error.message}`)
+    } else {
+      yield* Effect.logWarning(
+        `accepting a session failed, again in ${Duration.format(delay)}: ${error.message}`
+      )
+    }
     yield* Effect.sleep(delay)
   })
+
+  /** An accept that the service answers says that it lets us in, unless a later one was refused. */
+  const letIn = <A, R2>(accept: Effect.Effect<A, QueueError.QueueError, R2>) =>
+    Effect.suspend(() => {
+      const before = refusals
+      return Effect.tap(accept, () => {
+        if (before !== refusals) return Effect.void
+        const wasRefused = access === "refused"
+        access = "granted"
+        return wasRefused ? Effect.logInfo("access is granted again") : Effect.void
+      })
+    })
 
   /** A defect ends the worker: a slot that dies unseen would leave one that handles less and less. */
   const broken = (defect: unknown) => Deferred.die(fatal, defect)
@@ -215,7 +247,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   const acceptNext = (wait: Duration.Duration, handOver: HandOver) =>
     heldSession.accept({
-      acceptSession: client.acceptSession(queue, { wait }),
+      acceptSession: letIn(client.acceptSession(queue, { wait })),
       lifecycle,
       isGuess: false,
       handOver
@@ -231,10 +263,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       const before = yield* Clock.currentTimeMillis
       const accepted = yield* Effect.result(acceptNext(limit.wait, handOver))
       if (Result.isFailure(accepted)) {
-        // What no waiting mends ends the worker.
-        if (!QueueError.isTransient(accepted.failure)) {
-          return yield* Deferred.fail(fatal, accepted.failure)
-        }
+        if (isFatal(accepted.failure)) return yield* Deferred.fail(fatal, accepted.failure)
         failures++
         yield* failed(accepted.failure, failures)
         return false

@@ -857,6 +857,59 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  const refusals = [
+    QueueError.make(new QueueError.AuthenticationFailed({ detail: "expired" })),
+    QueueError.make(new QueueError.PermissionDenied({ operation: "accept" }))
+  ]
+
+  for (const refusal of refusals) {
+    const what = refusal.reason._tag
+
+    it.effect(
+      `R5.4 ${what} is ridden out by a worker that was let in, told once as an error`,
+      () => {
+        let isRefused = false
+        const { calls, layer } = world({ fault: () => (isRefused ? refusal : undefined) })
+        const journal = new Journal()
+        const lines: Array<{ readonly level: string; readonly text: string }> = []
+        const logger = Logger.make(({ logLevel: level, message: text }) => {
+          lines.push({ level, text: String(text) })
+        })
+        return Effect.gen(function* () {
+          yield* send("A", "1")
+          const worker = yield* start(journal, { concurrency: 2 })
+          yield* TestClock.adjust("10 seconds")
+          assert.deepStrictEqual(journal.done, ["A:1"])
+          isRefused = true
+          const before = calls.length
+          yield* TestClock.adjust("1 hour")
+          // At most one call in 24 s a slot once the backoff is at its ceiling of 30 s ± 20 %.
+          assert.isAbove(calls.length, before + 100)
+          assert.isBelow(calls.length, before + 2 * (3_600 / 24 + 10))
+          isRefused = false
+          yield* send("A", "2")
+          yield* TestClock.adjust("1 minute")
+          yield* Fiber.interrupt(worker)
+          assert.deepStrictEqual(journal.done, ["A:1", "A:2"])
+          const errors = lines.filter(({ level }) => level === "Error").map(({ text }) => text)
+          assert.strictEqual(errors.length, 1)
+          assert.match(errors[0] ?? "", /^access is refused, and asked for until it is not: /u)
+          const granted = lines.filter(({ text }) => text === "access is granted again")
+          assert.strictEqual(granted.length, 1)
+        }).pipe(Effect.provide(Layer.merge(layer, Logger.layer([logger]))))
+      }
+    )
+
+    it.effect(`R5.4 ${what} from the start ends the worker at once`, () => {
+      const { layer } = world({ fault: () => refusal })
+      return Effect.gen(function* () {
+        const worker = yield* start(new Journal(), { concurrency: 2 })
+        const error = yield* Effect.flip(Fiber.join(worker))
+        assert.strictEqual(error.reason._tag, what)
+      }).pipe(Effect.provide(layer))
+    })
+  }
+
   it.effect("R5.4 what no waiting mends ends the worker, after its handlers", () => {
     let isGone = false
     const { layer } = world({

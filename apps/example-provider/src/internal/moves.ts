@@ -1,7 +1,7 @@
 /** What happens to one message: it is stored, delivered, comes back, is put aside or goes. */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
-import { type Message, QueueAddress, type ReceivedMessage } from "@queue-runtime/core"
+import { type Message, QueueAddress, type ReceivedMessage, type Verdict } from "@queue-runtime/core"
 import type { Database } from "./database.ts"
 import * as rows from "./rows.ts"
 
@@ -141,12 +141,13 @@ export const bury = (
   database: Database,
   queue: rows.Queue,
   entry: rows.Entry,
-  why: { readonly reason: string; readonly description?: string },
+  why: Omit<Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>, "_tag">,
   now: number
 ): void => {
   const deadLetter = rows.fromDeadLetter({
     reason: why.reason,
     ...(why.description === undefined ? {} : { description: why.description }),
+    ...(why.details === undefined ? {} : { details: why.details }),
     source: queue.name,
     time: DateTime.makeUnsafe(now),
     deliveryCount: entry.deliveryCount

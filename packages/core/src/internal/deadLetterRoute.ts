@@ -16,6 +16,8 @@ export const attribute = "queue-runtime-dead-letter"
 const Metadata = Schema.Struct({
   info: ReceivedMessage.DeadLetterInfo,
   messageId: MessageId.MessageId,
+  history: Schema.optionalKey(Schema.Array(ReceivedMessage.DeadLetterInfo)),
+  replayId: Schema.optionalKey(Schema.String),
   sessionId: Schema.optionalKey(SessionId.SessionId)
 })
 
@@ -41,19 +43,24 @@ export const toRouted = Effect.fnUntraced(function* (
   message: ReceivedMessage.ReceivedMessage,
   verdict: Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>
 ) {
-  const { deliveryCount, messageId, sessionId } = message
+  const { deliveryCount, history, messageId, replayId, sequenceNumber, sessionId } = message
+  const id = yield* idOf(message)
   const info = {
-    ...defined({ reason: verdict.reason, description: verdict.description }),
+    reason: verdict.reason,
+    ...defined({ description: verdict.description, details: verdict.details, sequenceNumber }),
+    // Without a number two messages of one id and time have the same, and neither may pass for a copy.
+    ...(sequenceNumber === undefined ? {} : { delivery: id }),
     source: message.receipt.address.queue,
     time: yield* DateTime.now,
     deliveryCount
   }
-  const metadata = yield* Effect.orDie(encode({ info, messageId, ...defined({ sessionId }) }))
+  const optional = defined({ sessionId, history, replayId })
+  const metadata = yield* Effect.orDie(encode({ info, messageId, ...optional }))
   const { timeToLive: _, ...kept } = ReceivedMessage.toMessage(message)
   const attributes = { ...kept.attributes, [attribute]: metadata }
   // A dead letter does not expire, and goes into no session: ten of one would hide the rest from a list.
   const { sessionId: __, ...rest } = kept
-  return Message.stamp(new Message.Message({ ...rest, attributes }), yield* idOf(message))
+  return Message.stamp(new Message.Message({ ...rest, attributes }), id)
 })
 
 /** A message of the configured queue as the dead letter it is; one sent there by others stays as it is. */
@@ -62,6 +69,6 @@ export const fromRouted = <M extends ReceivedMessage.PeekedMessage>(message: M):
   const metadata = text === undefined ? Option.none() : decode(text)
   if (Option.isNone(metadata)) return message
   const { [attribute]: _, ...attributes } = message.attributes
-  const { info, messageId, sessionId } = metadata.value
-  return { ...message, ...defined({ sessionId }), attributes, messageId, deadLetter: info }
+  const { info, messageId, ...optional } = metadata.value
+  return { ...message, ...optional, attributes, messageId, deadLetter: info }
 }

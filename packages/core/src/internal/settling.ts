@@ -6,10 +6,10 @@ import type * as QueueError from "../QueueError.ts"
 import type * as ReceivedMessage from "../ReceivedMessage.ts"
 
 /** One call on deliveries of one address. */
-export type Call = (
+export type Call<A> = (
   messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
   address: QueueAddress.QueueAddress
-) => Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>, QueueError.QueueError>
+) => Effect.Effect<ReadonlyArray<Outcome.Outcome<A>>, QueueError.QueueError>
 
 type Entry = readonly [index: number, message: ReceivedMessage.ReceivedMessage]
 
@@ -41,11 +41,11 @@ const cut = (group: ReadonlyArray<Entry>, countMax: number): ReadonlyArray<Reado
  * Calls once an address and once `countMax` deliveries, and answers one outcome a delivery in their
  * order. A call that fails as a whole is the outcome of each of its deliveries.
  */
-export const inBatches = (
+export const inBatches = <A>(
   messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
   countMax: (address: QueueAddress.QueueAddress) => number,
-  call: Call
-): Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>> => {
+  call: Call<A>
+): Effect.Effect<ReadonlyArray<Outcome.Outcome<A>>> => {
   const [first] = messages
   return first !== undefined && messages.length === 1
     ? oneAlone(messages, call, first.receipt.address)
@@ -53,23 +53,23 @@ export const inBatches = (
 }
 
 /** What a worker does, once a message. */
-const oneAlone = (
+const oneAlone = <A>(
   messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
-  call: Call,
+  call: Call<A>,
   address: QueueAddress.QueueAddress
-): Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>> =>
+): Effect.Effect<ReadonlyArray<Outcome.Outcome<A>>> =>
   Effect.matchEffect(call(messages, address), {
     onFailure: (error) => Effect.succeed([Result.fail(error)]),
     onSuccess: (outcomes) =>
       outcomes.length === 0 ? Effect.die(missingOutcome) : Effect.succeed(outcomes.slice(0, 1))
   })
 
-const grouped = Effect.fnUntraced(function* (
+const grouped = Effect.fnUntraced(function* <A>(
   messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
   countMax: (address: QueueAddress.QueueAddress) => number,
-  call: Call
+  call: Call<A>
 ) {
-  const settled: Array<readonly [index: number, outcome: Outcome.Outcome<void>]> = []
+  const settled: Array<readonly [index: number, outcome: Outcome.Outcome<A>]> = []
   for (const { address, entries } of byAddress(messages)) {
     for (const batch of cut(entries, countMax(address))) {
       const result = yield* Effect.result(

@@ -44,6 +44,8 @@ export const capabilities: Capabilities.Capabilities = {
 /** The second of every batch fails with this. */
 export const secondFails = QueueError.make(new QueueError.Throttled())
 
+export const depth: QueueProvider.Depth = { available: 3, locked: 2, delayed: 1 }
+
 export const lockedUntil = DateTime.makeUnsafe(30_000)
 export const state = Option.some(Uint8Array.of(1, 2, 3))
 
@@ -80,6 +82,7 @@ export interface Recording {
 export const make = (options: {
   readonly deduplication?: Capabilities.Support
   readonly acceptsNothing?: boolean
+  readonly tellsDepth?: boolean
 }): Recording => {
   const calls: Array<Call> = []
   const answer = <A>(call: Call, value: () => A) =>
@@ -120,6 +123,9 @@ export const make = (options: {
     renewLock: (receipts) =>
       answer(["renewLock", receipts], () => outcomes(receipts, () => lockedUntil)),
     peek: (address, of) => answer(["peek", address, of], () => [delivery(address, "1")]),
+    ...(options.tellsDepth === true
+      ? { depth: (address) => answer(["depth", address], () => depth) }
+      : {}),
     acceptSession: (queue, of) =>
       answer(["acceptSession", queue, of], () =>
         options.acceptsNothing === true

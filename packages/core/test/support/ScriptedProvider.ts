@@ -26,6 +26,7 @@ import type * as SessionId from "../../src/SessionId.ts"
 import type * as Verdict from "../../src/Verdict.ts"
 
 type Method =
+  | "depth"
   | "send"
   | "receive"
   | "settle"
@@ -69,6 +70,10 @@ export interface Options {
   /** The queues that exist, and how each differs from the defaults. */
   readonly queues?: Readonly<Record<string, Partial<Capabilities.Capabilities>>>
   readonly faults?: Faults
+  /** Whether it says how many messages there are. */
+  readonly tellsDepth?: boolean
+  /** Whether its messages have numbers. Default: yes. */
+  readonly isNumbered?: boolean
 }
 
 /** A settlement that took effect. */
@@ -83,6 +88,17 @@ export interface ScriptedProvider {
   readonly faults: Faults
   readonly calls: (method: Method) => ReadonlyArray<Call>
   readonly settled: ReadonlyArray<Settled>
+  /** Puts a message there, as if somebody else had. */
+  readonly put: (
+    address: QueueAddress.QueueAddress,
+    message: Message.Stamped,
+    facts?: {
+      readonly deadLetter?: ReceivedMessage.DeadLetterInfo
+      readonly enqueuedAt?: number
+      /** Until when somebody else holds it. */
+      readonly heldUntil?: number
+    }
+  ) => void
   /** What is still in a queue, in order. */
   readonly messages: (address: QueueAddress.QueueAddress) => ReadonlyArray<Message.Stamped>
   /** Ids of the messages somebody holds now. */
@@ -135,11 +151,11 @@ export const ordered = {
   sessionState: "native"
 } satisfies Partial<Capabilities.Capabilities>
 
-const toPeeked = (entry: Entry): ReceivedMessage.PeekedMessage => ({
+const toPeeked = (entry: Entry, isNumbered: boolean): ReceivedMessage.PeekedMessage => ({
   ...entry.message,
   ...(entry.deadLetter === undefined ? {} : { deadLetter: entry.deadLetter }),
+  ...(isNumbered ? { sequenceNumber: entry.sequenceNumber } : {}),
   deliveryCount: entry.deliveryCount,
-  sequenceNumber: entry.sequenceNumber,
   enqueuedAt: DateTime.makeUnsafe(entry.enqueuedAt)
 })
 
@@ -148,6 +164,7 @@ const expired = () => QueueError.make(new QueueError.ReceiptExpired())
 export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const queues = options.queues ?? { orders: {} }
   const faults = options.faults ?? {}
+  const isNumbered = options.isNumbered ?? true
   const calls: Array<Call> = []
   const settled: Array<Settled> = []
   const stores = new Map<string, Array<Entry>>()
@@ -261,7 +278,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       ...message,
       ...(deadLetter === undefined ? {} : { deadLetter }),
       receipt: Receipt.make(address, entry.lock.token),
-      sequenceNumber,
+      ...(isNumbered ? { sequenceNumber } : {}),
       deliveryCount,
       enqueuedAt: DateTime.makeUnsafe(enqueuedAt),
       firstDeliveredAt: DateTime.makeUnsafe(firstDeliveredAt),
@@ -350,7 +367,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     }
     remove(address, entry)
     if (verdict._tag === "Complete") return
-    const { description, reason } = verdict
+    const { description, details, reason } = verdict
     store(QueueAddress.deadLetter(address.queue)).push({
       message: entry.message,
       sequenceNumber: BigInt(++counter),
@@ -360,6 +377,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       deadLetter: {
         reason,
         ...(description === undefined ? {} : { description }),
+        ...(details === undefined ? {} : { details }),
         source: address.queue,
         time: DateTime.makeUnsafe(now),
         deliveryCount: entry.deliveryCount
@@ -416,8 +434,18 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
         store(address)
           .filter(({ sequenceNumber }) => sequenceNumber >= fromSequenceNumber)
           .slice(0, max)
-          .map(toPeeked)
+          .map((entry) => toPeeked(entry, isNumbered))
       )
+    )
+
+  const depth = (address: QueueAddress.QueueAddress) =>
+    call("depth", address, { ids: [] }, () =>
+      Effect.map(Clock.currentTimeMillis, (now): QueueProvider.Depth => {
+        const entries = store(address)
+        const locked = entries.filter((entry) => isLocked(entry, now)).length
+        const delayed = entries.filter(({ availableAt }) => availableAt > now).length
+        return { available: entries.length - locked - delayed, locked, delayed }
+      })
     )
 
   const openSession = (
@@ -480,6 +508,11 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     const facts = { ids: [], waitMillis: Duration.toMillis(wait) }
     return call("acceptSession", address, facts, () =>
       Effect.gen(function* () {
+        if (capabilities(queue).sessions === "unsupported") {
+          const what = "accepting a session"
+          const reason = new QueueError.UnsupportedOperation({ what, provider: "scripted" })
+          return yield* Effect.fail(QueueError.make(reason))
+        }
         const isHeld = (id: SessionId.SessionId, now: number): boolean =>
           (sessionLocks.get(`${queue}\n${id}`)?.until ?? 0) > now
         if (sessionId !== undefined && isHeld(sessionId, yield* Clock.currentTimeMillis)) {
@@ -530,11 +563,23 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
       settle,
       renewLock,
       peek,
+      ...(options.tellsDepth === true ? { depth } : {}),
       acceptSession
     },
     faults,
     calls: (method) => calls.filter((one) => one.method === method),
     settled,
+    put: (address, message, { deadLetter, enqueuedAt = 0, heldUntil } = {}) => {
+      store(address).push({
+        message,
+        sequenceNumber: BigInt(++counter),
+        enqueuedAt,
+        availableAt: 0,
+        deliveryCount: 0,
+        ...(deadLetter === undefined ? {} : { deadLetter }),
+        ...(heldUntil === undefined ? {} : { lock: { token: next(), until: heldUntil } })
+      })
+    },
     messages: (address) => store(address).map(({ message }) => message),
     locked: Effect.map(Clock.currentTimeMillis, (now) =>
       [...stores.values()]

@@ -5,7 +5,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import { type Entry, type EntryState, toDeadLetter, toReceived } from "./entry.ts"
-import type { ReceivedMessage } from "@queue-runtime/core"
+import type { ReceivedMessage, Verdict } from "@queue-runtime/core"
 import type { Queue, Shelf } from "./queue.ts"
 import type { Session } from "./session.ts"
 
@@ -157,7 +157,7 @@ export const remove = (queue: Queue, entry: Entry): void => {
 export const bury = (
   queue: Queue,
   entry: Entry,
-  why: { readonly reason: string; readonly description?: string },
+  why: Omit<Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>, "_tag">,
   now: number
 ): void => {
   detach(queue, entry)
@@ -165,6 +165,7 @@ export const bury = (
   const dead = toDeadLetter(entry, {
     reason: why.reason,
     ...(why.description === undefined ? {} : { description: why.description }),
+    ...(why.details === undefined ? {} : { details: why.details }),
     source: queue.name,
     time: DateTime.makeUnsafe(now),
     deliveryCount

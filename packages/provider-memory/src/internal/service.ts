@@ -169,6 +169,15 @@ export const make = (broker: Broker, connection: Connection): QueueProvider.Serv
           )
         )
       }),
+    depth: (address) =>
+      on("Peek", "depth", address.queue, (queue) =>
+        Effect.sync(() =>
+          waiting.turn(queue, () => {
+            const { Delayed, Locked, Ready, Scheduled } = shelfOf(queue, address._tag).counts
+            return { available: Ready, locked: Locked, delayed: Delayed + Scheduled }
+          })
+        )
+      ),
     acceptSession: (name, options) =>
       on("AcceptSession", "acceptSession", name, (queue, hit) => {
         if (!queue.ordered) {

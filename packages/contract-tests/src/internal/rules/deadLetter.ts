@@ -321,5 +321,35 @@ export const deadLetter: ReadonlyArray<ProviderRule> = [
         yield* steps.abandon(received)
       }
     })
+  },
+  {
+    id: "DEAD-16",
+    group,
+    title: "a dead letter keeps what is known of its failure: type, times, attempts, who, tags",
+    source: "SPEC R7.2; ReceivedMessage.DeadLetterDetails",
+    breaks: "keeps reason and description, and drops the rest",
+    skip,
+    run: Effect.gen(function* () {
+      const now = yield* DateTime.now
+      const details = {
+        errorType: "ParseError",
+        attempts: 3,
+        firstFailedAt: DateTime.subtractDuration(now, Duration.minutes(1)),
+        lastFailedAt: now,
+        service: "merge-warden",
+        version: "1.2.3 (naïve 😀)",
+        environment: "production",
+        tags: { team: "a", "with space": "<b>" },
+        stack: "Error: bad\n    at parse (parse.ts:1:1)"
+      }
+      yield* steps.send(["a"])
+      yield* steps.settle(
+        [yield* steps.receiveOne()],
+        Verdict.deadLetter("Bad", "very bad", details)
+      )
+      const info = yield* infoOf(yield* steps.receiveOne(yield* steps.deadLetters))
+      yield* expect.equal("the details", { ...info.details }, details)
+      yield* expect.equal("the description", info.description, "very bad")
+    })
   }
 ]

@@ -12,7 +12,7 @@ import {
   QueueAddress,
   QueueError,
   type QueueName,
-  type QueueProvider,
+  QueueProvider,
   type QueueSession,
   type Receipt,
   ReceivedMessage,
@@ -42,6 +42,7 @@ export const change = (provider: Provider, changes: Partial<Provider>): Provider
   settle: (receipts, verdict) => provider.settle(receipts, verdict),
   renewLock: (receipts) => provider.renewLock(receipts),
   peek: (address, options) => provider.peek(address, options),
+  ...QueueProvider.mapDepth(provider, (call) => call),
   acceptSession: (queue, options) => provider.acceptSession(queue, options),
   ...changes
 })
@@ -265,7 +266,8 @@ export const withErrors = (
       receive: (address, options) => call(provider.receive(address, options)),
       settle: (receipts, verdict) => batch(provider.settle(receipts, verdict)),
       renewLock: (receipts) => batch(provider.renewLock(receipts)),
-      peek: (address, options) => call(provider.peek(address, options))
+      peek: (address, options) => call(provider.peek(address, options)),
+      ...QueueProvider.mapDepth(provider, call)
     }
   )
 }

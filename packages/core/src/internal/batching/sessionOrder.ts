@@ -114,5 +114,8 @@ export class SessionOrder<E extends Ordered<E>> {
   }
 }
 
-const linesOf = <E extends Ordered<E>>(entries: ReadonlyArray<E>): ReadonlySet<Line<E>> =>
-  new Set(entries.flatMap(({ places }) => places.map(({ line }) => line)))
+const linesOf = <E extends Ordered<E>>(entries: ReadonlyArray<E>): ReadonlySet<Line<E>> => {
+  const lines = new Set<Line<E>>()
+  for (const { places } of entries) for (const { line } of places) lines.add(line)
+  return lines
+}

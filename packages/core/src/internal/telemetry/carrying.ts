@@ -1,9 +1,9 @@
 import * as Option from "effect/Option"
+import type * as Tracer from "effect/Tracer"
 import * as Defaults from "../../Defaults.ts"
 import * as Message from "../../Message.ts"
 import type * as ReceivedMessage from "../../ReceivedMessage.ts"
 import * as TraceContext from "../../TraceContext.ts"
-import { defined } from "../defined.ts"
 
 /** Of a context that the library put there: what it added it takes out again. */
 const mark = "queue-runtime=1"
@@ -17,6 +17,35 @@ export const overheadMax =
   "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".length +
   Defaults.traceStateLengthMax
 
+/** Lower-case hexadecimal digits, not all zero. */
+const isId = (text: string, from: number, to: number): boolean => {
+  let isZero = true
+  for (let at = from; at < to; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 0x30) continue
+    isZero = false
+    const isDigit = code > 0x30 && code <= 0x39
+    if (!isDigit && !(code >= 0x61 && code <= 0x66)) return false
+  }
+  return !isZero
+}
+
+/**
+ * `traceparent` as the library writes it, read without a pattern: that costs more than the rest of a
+ * span. Written otherwise, it may still be one.
+ */
+const ownContext = (parent: string): TraceContext.TraceContext | undefined => {
+  const sampled = parent.endsWith("-01")
+  const isFramed =
+    parent.length === 55 &&
+    parent.startsWith("00-") &&
+    parent[35] === "-" &&
+    (sampled || parent.endsWith("-00"))
+  return isFramed && isId(parent, 3, 35) && isId(parent, 36, 52)
+    ? { traceId: parent.slice(3, 35), spanId: parent.slice(36, 52), sampled }
+    : undefined
+}
+
 const isOurs = ({ [stateAttribute]: state }: Message.Attributes): boolean =>
   state === mark || state?.startsWith(`${mark},`) === true
 
@@ -29,16 +58,31 @@ const without = (attributes: Message.Attributes): Message.Attributes => {
 const isTaken = (attributes: Message.Attributes): boolean =>
   attributes[parentAttribute] !== undefined || attributes[stateAttribute] !== undefined
 
-/** The message with the context; one that carries something there keeps it. */
+/** The context of a span, with the `tracestate` of its trace; none of a span that leads nowhere. */
+export const contextOfSpan = (
+  span: Tracer.AnySpan,
+  state: Pick<TraceContext.TraceContext, "traceId" | "state"> | undefined
+): TraceContext.TraceContext | undefined => {
+  if (state !== undefined) return Option.getOrUndefined(TraceContext.fromSpan(span, state))
+  const { sampled, spanId, traceId } = span
+  const isWhole = traceId.length === 32 && spanId.length === 16
+  return isWhole && isId(traceId, 0, 32) && isId(spanId, 0, 16)
+    ? { traceId, spanId, sampled }
+    : undefined
+}
+
+/** The messages with the context; one that carries something there keeps it. */
 export const inject = (
-  message: Message.Stamped,
+  messages: ReadonlyArray<Message.Stamped>,
   context: TraceContext.TraceContext
-): Message.Stamped => {
-  if (isTaken(message.attributes)) return message
+): ReadonlyArray<Message.Stamped> => {
   const both = context.state === undefined ? mark : `${mark},${context.state}`
   const state = both.length > Defaults.traceStateLengthMax ? mark : both
-  const added = TraceContext.toAttributes({ ...context, state })
-  return { ...message, attributes: { ...message.attributes, ...added } }
+  const added = { [parentAttribute]: TraceContext.format(context), [stateAttribute]: state }
+  return messages.map((message) => {
+    const { attributes } = message
+    return isTaken(attributes) ? message : { ...message, attributes: { ...attributes, ...added } }
+  })
 }
 
 /** The size of a message as its sender sees it. */
@@ -47,29 +91,63 @@ export const size = (message: Message.Stamped): number =>
     ? Message.size({ ...message, attributes: without(message.attributes) })
     : Message.size(message)
 
+/** No less than that, and quicker: a unit of UTF-16 has three bytes of UTF-8 at most. */
+export const sizeAtMost = (message: Message.Stamped): number => {
+  const { attributes, body, contentType, correlationId, messageId, sessionId } = message
+  let units = messageId.length
+  if (contentType !== undefined) units += contentType.length
+  if (correlationId !== undefined) units += correlationId.length
+  if (sessionId !== undefined) units += sessionId.length
+  for (const [name, value] of Object.entries(attributes)) units += name.length + value.length
+  return body.byteLength + 3 * units
+}
+
+const contextIn = (attributes: Message.Attributes): TraceContext.TraceContext | undefined => {
+  const parent = attributes[parentAttribute]
+  if (parent === undefined) return undefined
+  const own = attributes[stateAttribute] === mark ? ownContext(parent) : undefined
+  return own ?? Option.getOrUndefined(TraceContext.fromAttributes(attributes))
+}
+
 /** The context of a message that goes down, or came up. */
 export const contextOf = ({
   attributes,
   traceContext
-}: Pick<
-  ReceivedMessage.PeekedMessage,
-  "attributes" | "traceContext"
->): Option.Option<TraceContext.TraceContext> =>
-  traceContext === undefined ? TraceContext.fromAttributes(attributes) : Option.some(traceContext)
+}: Pick<ReceivedMessage.PeekedMessage, "attributes" | "traceContext">):
+  | TraceContext.TraceContext
+  | undefined => traceContext ?? contextIn(attributes)
+
+/** The contexts of those that carry one; what one call sent carries one and the same. */
+export const contextsOf = (
+  messages: ReadonlyArray<Pick<ReceivedMessage.PeekedMessage, "attributes" | "traceContext">>
+): ReadonlyArray<TraceContext.TraceContext> => {
+  const contexts: Array<TraceContext.TraceContext> = []
+  let last: TraceContext.TraceContext | undefined
+  let lastAttributes: Message.Attributes = {}
+  for (const { attributes, traceContext } of messages) {
+    const context =
+      traceContext ?? (isSame(attributes, lastAttributes) ? last : contextIn(attributes))
+    if (context !== undefined) contexts.push(context)
+    last = traceContext === undefined ? context : undefined
+    lastAttributes = attributes
+  }
+  return contexts
+}
+
+const isSame = (one: Message.Attributes, other: Message.Attributes): boolean =>
+  one[parentAttribute] === other[parentAttribute] && one[stateAttribute] === other[stateAttribute]
 
 /** The message as it was sent, and its context beside the attributes instead of among them. */
 export const extract = <M extends ReceivedMessage.PeekedMessage>(message: M): M => {
   if (!isOurs(message.attributes)) return message
-  const traceContext = Option.map(
-    TraceContext.fromAttributes(message.attributes),
-    ({ state, ...context }) => {
-      const others = state?.slice(mark.length + 1)
-      return { ...context, ...defined({ state: others === "" ? undefined : others }) }
-    }
-  )
-  return {
-    ...message,
-    attributes: without(message.attributes),
-    ...defined({ traceContext: Option.getOrUndefined(traceContext) })
-  }
+  const attributes = without(message.attributes)
+  const context = contextIn(message.attributes)
+  if (context === undefined) return { ...message, attributes }
+  const { sampled, spanId, state, traceId } = context
+  const others = state?.slice(mark.length + 1)
+  const traceContext =
+    others === undefined || others === ""
+      ? { traceId, spanId, sampled }
+      : { traceId, spanId, sampled, state: others }
+  return { ...message, attributes, traceContext }
 }

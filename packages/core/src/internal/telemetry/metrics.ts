@@ -14,8 +14,10 @@ const inSeconds = { unit: "s" }
 
 type Attributes = Readonly<Record<string, string>>
 
+type Series = Metric.Metric<number, unknown>
+
 /** A metric by its attributes. */
-type Kind = (attributes: Attributes) => Metric.Metric<number, unknown>
+type Kind = (attributes: Attributes) => Series
 
 const counter =
   (name: string, description: string): Kind =>
@@ -81,9 +83,9 @@ export const label = (max: number, others: string): ((name: string) => string) =
 /** The metrics of one provider, written as unsafe steps: they are part of a step anyway. */
 export interface Metrics {
   readonly called: (call: Called) => void
-  readonly sent: (queue: string, message: Counted) => void
-  readonly consumed: (queue: string, message: Counted) => void
-  readonly settled: (queue: string, verdict: string) => void
+  readonly sent: (queue: string, messages: Counted) => void
+  readonly consumed: (queue: string, messages: Counted) => void
+  readonly settled: (queue: string, verdict: string, count: number) => void
   readonly renewed: (queue: string, errorType: string | undefined) => void
   readonly processed: (queue: string, durationSeconds: number, errorType?: string) => void
   readonly failed: (queue: string, errorType: string) => void
@@ -100,8 +102,9 @@ export interface Called {
   readonly errorTypes: ReadonlyArray<string>
 }
 
-/** One message that went by. */
+/** Messages that went by. */
 export interface Counted {
+  readonly count: number
   readonly isSealed: boolean
   readonly errorType?: string | undefined
 }
@@ -115,6 +118,19 @@ interface Point {
   readonly errorType?: string | undefined
 }
 
+type ByName<A> = Map<string, A>
+
+const makeMap = <A>(): ByName<A> => new Map()
+
+/** What stands there, or is made now. */
+const at = <A>(known: ByName<A>, name: string, make: () => A): A => {
+  const found = known.get(name)
+  if (found !== undefined) return found
+  const made = make()
+  known.set(name, made)
+  return made
+}
+
 export const make = (provider: string, context: Context.Context<never>): Metrics => {
   const system = systemOf(provider)
   const queueLabel = label(Defaults.telemetryQueuesMax, otherQueues)
@@ -125,22 +141,23 @@ export const make = (provider: string, context: Context.Context<never>): Metrics
    * again whenever the series changes, which costs ten times what counting does.
    */
   const series = (kind: Kind) => {
-    const known = new Map<string, Metric.Metric<number, unknown>>()
-    return ({ errorType, operation, own, queue }: Point): Metric.Metric<number, unknown> => {
+    // Level by level: one key of all of them would be put together at every update.
+    const known: ByName<ByName<ByName<ByName<Series>>>> = new Map()
+    return ({ errorType, operation, own, queue }: Point): Series => {
       const name = queueLabel(queue)
       const type = errorType === undefined ? undefined : errorLabel(errorType)
-      const key = `${name}\n${operation}\n${own?.[1] ?? ""}\n${type ?? ""}`
-      const found = known.get(key)
-      if (found !== undefined) return found
-      const made = kind({
-        "messaging.system": system,
-        "messaging.destination.name": name,
-        "messaging.operation.name": operation,
-        ...(own === undefined ? {} : { [own[0]]: own[1] }),
-        ...(type === undefined ? {} : { "error.type": type })
-      })
-      known.set(key, made)
-      return made
+      const ofQueue = at(known, name, makeMap<ByName<ByName<Series>>>)
+      const ofOperation = at(ofQueue, operation, makeMap<ByName<Series>>)
+      const ofValue = at(ofOperation, own?.[1] ?? "", makeMap<Series>)
+      return at(ofValue, type ?? "", () =>
+        kind({
+          "messaging.system": system,
+          "messaging.destination.name": name,
+          "messaging.operation.name": operation,
+          ...(own === undefined ? {} : { [own[0]]: own[1] }),
+          ...(type === undefined ? {} : { "error.type": type })
+        })
+      )
     }
   }
   const all = Record.map(kinds, series)
@@ -156,13 +173,14 @@ export const make = (provider: string, context: Context.Context<never>): Metrics
       update("called", { queue, operation, errorType: errorTypes[0] }, durationSeconds)
       for (const errorType of errorTypes) update("errors", { queue, operation, errorType })
     },
-    sent: (queue, message) => update("sent", { queue, operation: "send", ...sealing(message) }),
-    consumed: (queue, message) =>
-      update("consumed", { queue, operation: "receive", ...sealing(message) }),
-    settled: (queue, verdict) => {
+    sent: (queue, messages) =>
+      update("sent", { queue, operation: "send", ...sealing(messages) }, messages.count),
+    consumed: (queue, messages) =>
+      update("consumed", { queue, operation: "receive", ...sealing(messages) }, messages.count),
+    settled: (queue, verdict, count) => {
       const operation = "settle"
-      update("settled", { queue, operation, own: ["queue_runtime.verdict", verdict] })
-      if (verdict === "DeadLetter") update("deadLettered", { queue, operation })
+      update("settled", { queue, operation, own: ["queue_runtime.verdict", verdict] }, count)
+      if (verdict === "DeadLetter") update("deadLettered", { queue, operation }, count)
     },
     renewed: (queue, errorType) => update("renewed", { queue, operation: "renew", errorType }),
     processed: (queue, durationSeconds, errorType) =>

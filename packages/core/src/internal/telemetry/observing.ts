@@ -1,13 +1,11 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import * as QueueAddress from "../../QueueAddress.ts"
 import type * as QueueError from "../../QueueError.ts"
 import type * as TraceContext from "../../TraceContext.ts"
-import { defined } from "../defined.ts"
-import { problemIn, systemOf } from "./conventions.ts"
+import { type Problem, problemIn, systemOf } from "./conventions.ts"
 import * as metrics from "./metrics.ts"
 import type * as signals from "./signals.ts"
 import * as spans from "./spans.ts"
@@ -34,48 +32,55 @@ export interface Call<A> {
 
 /** Watches calls: a span, two metrics. */
 export interface Observer {
-  readonly metrics: Option.Option<metrics.Metrics>
+  readonly metrics: metrics.Metrics | undefined
   readonly watch: <A, R>(
     call: Call<A>,
     run: (span: Tracer.Span | undefined) => Effect.Effect<A, QueueError.QueueError, R>
   ) => Effect.Effect<A, QueueError.QueueError, R>
 }
 
-const attributesOf = <A>(system: string, call: Call<A>): Readonly<Record<string, unknown>> =>
-  defined({
-    "messaging.system": system,
-    "messaging.destination.name": QueueAddress.format(call.address),
-    "messaging.operation.name": call.operation,
-    "messaging.operation.type": call.type,
-    "messaging.message.id": call.messageId,
-    "messaging.batch.message_count": call.count === 1 ? undefined : call.count,
-    "queue_runtime.session.id": call.sessionId,
-    "queue_runtime.verdict": call.verdict
-  })
+const describe = <A>(span: Tracer.Span, system: string, queue: string, call: Call<A>): void => {
+  span.attribute("messaging.system", system)
+  span.attribute("messaging.destination.name", queue)
+  span.attribute("messaging.operation.name", call.operation)
+  spans.tell(span, "messaging.operation.type", call.type)
+  spans.tell(span, "messaging.message.id", call.messageId)
+  if (call.count !== 1) spans.tell(span, "messaging.batch.message_count", call.count)
+  spans.tell(span, "queue_runtime.session.id", call.sessionId)
+  spans.tell(span, "queue_runtime.verdict", call.verdict)
+}
 
-const errorTypesOf = <A>(call: Call<A>, exit: Exit.Exit<A, QueueError.QueueError>) => {
-  const problem = problemIn(exit, call.failuresOf)
-  if (problem === undefined) return []
+const noErrors: ReadonlyArray<string> = []
+
+const errorTypesOf = <A>(
+  call: Call<A>,
+  exit: Exit.Exit<A, QueueError.QueueError>,
+  problem: Problem | undefined
+): ReadonlyArray<string> => {
+  if (problem === undefined) return noErrors
   return Exit.isSuccess(exit)
     ? call.failuresOf(exit.value).map(({ reason }) => reason._tag)
     : [problem.name]
 }
 
-/** What the span learns from the result, and whether there is anything to tell. */
+/** What the span learns from the result, if there is anything to tell. */
 const conclude = <A>(
   call: Call<A>,
   span: Tracer.Span,
-  exit: Exit.Exit<A, QueueError.QueueError>
-): Effect.Effect<void> => {
-  if (call.countOf === undefined) return spans.end(span, problemIn(exit, call.failuresOf))
-  if (Exit.isSuccess(exit)) {
-    const count = call.countOf(exit.value)
-    // A worker waits in vain most of the time: a span that does not end is never exported.
-    if (count === 0) return Effect.void
-    span.attribute("messaging.batch.message_count", count)
-    span.addLinks(spans.linksTo(call.contextsOf?.(exit.value) ?? []))
-  } else if (Exit.hasInterrupts(exit)) return Effect.void
-  return spans.end(span, problemIn(exit, call.failuresOf))
+  exit: Exit.Exit<A, QueueError.QueueError>,
+  now: bigint,
+  problem: Problem | undefined
+): void => {
+  if (call.countOf !== undefined) {
+    if (Exit.isSuccess(exit)) {
+      const count = call.countOf(exit.value)
+      // A worker waits in vain most of the time: a span that does not end is never exported.
+      if (count === 0) return
+      span.attribute("messaging.batch.message_count", count)
+      span.addLinks(spans.linksTo(call.contextsOf?.(exit.value) ?? []))
+    } else if (Exit.hasInterrupts(exit)) return
+  }
+  spans.end(span, now, problem)
 }
 
 /** For a provider of this name, with whoever listens. */
@@ -86,43 +91,39 @@ export const make = (
   const system = systemOf(provider)
   const written = isMeasured ? metrics.make(provider, context) : undefined
 
-  const measured =
-    <A>(call: Call<A>, start: bigint) =>
-    (exit: Exit.Exit<A, QueueError.QueueError>): Effect.Effect<void> =>
-      Effect.map(Clock.currentTimeNanos, (now) =>
-        written?.called({
-          queue: QueueAddress.format(call.address),
-          operation: call.operation,
-          durationSeconds: Number(now - start) / 1e9,
-          errorTypes: errorTypesOf(call, exit)
-        })
-      )
-
-  const traced = <A, R>(
+  const watch = <A, R>(
     call: Call<A>,
     run: (span: Tracer.Span | undefined) => Effect.Effect<A, QueueError.QueueError, R>
-  ): Effect.Effect<A, QueueError.QueueError, R> => {
-    if (tracer === undefined) return run(undefined)
-    const facts: spans.Facts = {
-      name: `${call.operation} ${QueueAddress.format(call.address)}`,
-      kind: call.kind ?? "client",
-      attributes: attributesOf(system, call),
-      contexts: call.contexts ?? []
-    }
-    return Effect.flatMap(spans.start(tracer, facts), (span) =>
-      Effect.onExit(Effect.withParentSpan(run(span), span, spans.noStack), (exit) =>
-        conclude(call, span, exit)
-      )
-    )
-  }
+  ): Effect.Effect<A, QueueError.QueueError, R> =>
+    Effect.withFiber((fiber) => {
+      const clock = fiber.getRef(Clock.Clock)
+      const start = clock.monotonicTimeNanosUnsafe()
+      const queue = QueueAddress.format(call.address)
+      const ended =
+        (span: Tracer.Span | undefined) => (exit: Exit.Exit<A, QueueError.QueueError>) => {
+          const problem = problemIn(exit, call.failuresOf)
+          if (span !== undefined) {
+            conclude(call, span, exit, clock.currentTimeNanosUnsafe(), problem)
+          }
+          written?.called({
+            queue,
+            operation: call.operation,
+            durationSeconds: Number(clock.monotonicTimeNanosUnsafe() - start) / 1e9,
+            errorTypes: errorTypesOf(call, exit, problem)
+          })
+          return Effect.void
+        }
+      if (tracer === undefined) return Effect.onExit(run(undefined), ended(undefined))
+      const facts: spans.Facts = {
+        name: `${call.operation} ${queue}`,
+        kind: call.kind ?? "client",
+        contexts: call.contexts ?? []
+      }
+      return Effect.flatMap(spans.start(tracer, fiber.context, facts), (span) => {
+        describe(span, system, queue, call)
+        return Effect.onExit(spans.beneath(span, run(span)), ended(span))
+      })
+    })
 
-  return {
-    metrics: Option.fromNullishOr(written),
-    watch: (call, run) =>
-      written === undefined
-        ? traced(call, run)
-        : Effect.flatMap(Clock.currentTimeNanos, (start) =>
-            Effect.onExit(traced(call, run), measured(call, start))
-          )
-  }
+  return { metrics: written, watch }
 }

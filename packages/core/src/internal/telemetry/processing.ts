@@ -1,12 +1,13 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import type * as Tracer from "effect/Tracer"
 import type * as MessageHandler from "../../MessageHandler.ts"
 import * as QueueAddress from "../../QueueAddress.ts"
 import * as QueueClient from "../../QueueClient.ts"
 import type * as ReceivedMessage from "../../ReceivedMessage.ts"
 import * as TraceContext from "../../TraceContext.ts"
-import { defined } from "../defined.ts"
 import * as carrying from "./carrying.ts"
 import { problemOf, type Problem, systemOf } from "./conventions.ts"
 import * as metrics from "./metrics.ts"
@@ -33,44 +34,53 @@ const problemFrom = (disposition: MessageHandler.Disposition): Problem | undefin
   }
 }
 
-const attributesOf = (system: string, message: ReceivedMessage.ReceivedMessage) =>
-  defined({
-    "messaging.system": system,
-    "messaging.destination.name": QueueAddress.format(message.receipt.address),
-    "messaging.operation.name": "process",
-    "messaging.operation.type": "process",
-    "messaging.message.id": message.messageId,
-    "messaging.message.conversation_id": message.correlationId,
-    "messaging.message.body.size": message.body.byteLength,
-    "queue_runtime.session.id": message.sessionId,
-    "queue_runtime.delivery_count": message.deliveryCount
-  })
+const describe = (
+  span: Tracer.Span,
+  system: string,
+  message: ReceivedMessage.ReceivedMessage
+): void => {
+  span.attribute("messaging.system", system)
+  span.attribute("messaging.destination.name", QueueAddress.format(message.receipt.address))
+  span.attribute("messaging.operation.name", "process")
+  span.attribute("messaging.operation.type", "process")
+  span.attribute("messaging.message.id", message.messageId)
+  spans.tell(span, "messaging.message.conversation_id", message.correlationId)
+  span.attribute("messaging.message.body.size", message.body.byteLength)
+  spans.tell(span, "queue_runtime.session.id", message.sessionId)
+  span.attribute("queue_runtime.delivery_count", message.deliveryCount)
+}
+
+/** What ended it otherwise is not told apart: a disposition is all a delivery ends with. */
+const conclude = (
+  span: Tracer.Span,
+  now: bigint,
+  exit: Exit.Exit<MessageHandler.Disposition>
+): void => {
+  if (Exit.isFailure(exit)) return spans.end(span, now, undefined)
+  span.attribute("queue_runtime.disposition", exit.value._tag)
+  spans.end(span, now, problemFrom(exit.value))
+}
 
 const tracing =
-  (tracer: NonNullable<signals.Signals["tracer"]>, system: string): Processing =>
-  (message, handling) => {
-    const from = carrying.contextOf(message)
-    const facts: spans.Facts = {
-      name: `process ${QueueAddress.format(message.receipt.address)}`,
-      kind: "consumer",
-      attributes: attributesOf(system, message),
-      contexts: Option.toArray(from)
-    }
-    const continued = Option.match(from, {
-      onNone: () => handling,
-      onSome: (state) => Effect.provideService(handling, TraceContext.State, state)
+  (tracer: Tracer.Tracer, system: string): Processing =>
+  (message, handling) =>
+    Effect.withFiber((fiber) => {
+      const from = carrying.contextOf(message)
+      const facts: spans.Facts = {
+        name: `process ${QueueAddress.format(message.receipt.address)}`,
+        kind: "consumer",
+        contexts: from === undefined ? [] : [from]
+      }
+      const continued =
+        from === undefined ? handling : Effect.provideService(handling, TraceContext.State, from)
+      return Effect.flatMap(spans.startFrom(tracer, fiber.context, facts), (span) => {
+        describe(span, system, message)
+        return Effect.onExit(spans.beneath(span, continued), (exit) => {
+          conclude(span, fiber.getRef(Clock.Clock).currentTimeNanosUnsafe(), exit)
+          return Effect.void
+        })
+      })
     })
-    return Effect.flatMap(spans.startFrom(tracer, facts, from), (span) =>
-      Effect.withParentSpan(continued, span, spans.noStack).pipe(
-        Effect.tap((disposition) => {
-          span.attribute("queue_runtime.disposition", disposition._tag)
-          return spans.end(span, problemFrom(disposition))
-        }),
-        // What ended it otherwise is not told apart: a disposition is all a delivery ends with.
-        Effect.ensuring(spans.end(span, undefined))
-      )
-    )
-  }
 
 const measuring =
   (written: metrics.Metrics): Processing =>

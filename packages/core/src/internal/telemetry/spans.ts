@@ -1,33 +1,36 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
+import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import * as Defaults from "../../Defaults.ts"
 import * as TraceContext from "../../TraceContext.ts"
-import { defined } from "../defined.ts"
 import type { Problem } from "./conventions.ts"
 
 /** A span to be. */
 export interface Facts {
   readonly name: string
   readonly kind: Tracer.SpanKind
-  readonly attributes: Readonly<Record<string, unknown>>
   /** Where the messages came from. */
   readonly contexts: ReadonlyArray<TraceContext.TraceContext>
 }
 
-/** Without a stack: it would cost more than all the rest, and shows this library alone. */
-export const noStack = { captureStackTrace: false } as const
+type Links = ReadonlyArray<Tracer.SpanLink>
 
-export const linksTo = (
-  contexts: ReadonlyArray<TraceContext.TraceContext>
-): ReadonlyArray<Tracer.SpanLink> => {
+const noLinks: Links = []
+
+const linkTo = (context: TraceContext.TraceContext): Tracer.SpanLink => ({
+  span: TraceContext.toSpan(context),
+  attributes: {}
+})
+
+export const linksTo = (contexts: ReadonlyArray<TraceContext.TraceContext>): Links => {
+  const [first] = contexts
+  if (first === undefined) return noLinks
+  // What one call sent has one context, and mostly it is alone.
+  if (contexts.every(({ spanId }) => spanId === first.spanId)) return [linkTo(first)]
   const byId = new Map(contexts.map((context) => [context.spanId, context]))
-  return [...byId.values()]
-    .slice(0, Defaults.telemetryLinksMax)
-    .map((context) => ({ span: TraceContext.toSpan(context), attributes: {} }))
+  return [...byId.values()].slice(0, Defaults.telemetryLinksMax).map(linkTo)
 }
 
 /**
@@ -44,45 +47,71 @@ const parentOf = (
   return isOneTrace ? TraceContext.toSpan(first) : current
 }
 
+/** Those that the span is not linked to anyway: who merges calls links what they make to their spans. */
+const unlinked = (
+  current: Context.Context<never>,
+  contexts: ReadonlyArray<TraceContext.TraceContext>
+): ReadonlyArray<TraceContext.TraceContext> => {
+  const linked = Context.get(current, References.TracerSpanLinks)
+  if (linked.length === 0) return contexts
+  const ids = new Set(linked.map(({ span }) => span.spanId))
+  return contexts.filter(({ spanId }) => !ids.has(spanId))
+}
+
 const make = (
   tracer: Tracer.Tracer,
-  { attributes, contexts, kind, name }: Facts,
+  current: Context.Context<never>,
+  { contexts, kind, name }: Facts,
   parent: Tracer.AnySpan | undefined
-): Effect.Effect<Tracer.Span> =>
-  Effect.provideService(
-    Effect.makeSpan(name, {
-      kind,
-      attributes: { ...attributes },
-      links: linksTo(contexts),
-      root: parent === undefined,
-      ...defined({ parent })
-    }),
-    Tracer.Tracer,
-    tracer
+): Effect.Effect<Tracer.Span> => {
+  const links = linksTo(unlinked(current, contexts))
+  const span = Effect.makeSpan(
+    name,
+    parent === undefined ? { kind, links, root: true } : { kind, links, parent }
   )
+  // Mostly the tracer is everywhere the same, and to provide it costs as much as the span.
+  return Context.get(current, Tracer.Tracer) === tracer
+    ? span
+    : Effect.provideService(span, Tracer.Tracer, tracer)
+}
 
 /** A span of a call: beneath the one at work, or beside the messages it is about. */
-export const start = (tracer: Tracer.Tracer, facts: Facts): Effect.Effect<Tracer.Span> =>
-  Effect.flatMap(Effect.context(), (context) => {
-    const current = Option.getOrUndefined(Context.getOption(context, Tracer.ParentSpan))
-    return make(tracer, facts, parentOf(facts.contexts, current))
-  })
+export const start = (
+  tracer: Tracer.Tracer,
+  current: Context.Context<never>,
+  facts: Facts
+): Effect.Effect<Tracer.Span> => {
+  const at = Context.getOrUndefined(current, Tracer.ParentSpan)
+  return make(tracer, current, facts, parentOf(facts.contexts, at))
+}
 
 /** A span that continues the trace of one message, whatever else goes on here. */
 export const startFrom = (
   tracer: Tracer.Tracer,
-  facts: Facts,
-  from: Option.Option<TraceContext.TraceContext>
-): Effect.Effect<Tracer.Span> =>
-  make(tracer, facts, Option.getOrUndefined(Option.map(from, TraceContext.toSpan)))
+  current: Context.Context<never>,
+  facts: Facts
+): Effect.Effect<Tracer.Span> => {
+  const [from] = facts.contexts
+  return make(tracer, current, facts, from === undefined ? undefined : TraceContext.toSpan(from))
+}
+
+/** Runs beneath a span. Not by `withParentSpan`: a frame of the stack would show this library alone. */
+export const beneath = <A, E, R>(
+  span: Tracer.Span,
+  call: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
+  Effect.provideService(call, Tracer.ParentSpan, span)
+
+/** An attribute, if there is anything to tell. */
+export const tell = (span: Tracer.Span, name: string, value: unknown): void => {
+  if (value !== undefined) span.attribute(name, value)
+}
 
 /**
  * Ends a span. Of what went wrong it gets the name and the text alone: an exporter writes out whatever
  * error it is given, with its causes.
  */
-export const end = (span: Tracer.Span, problem: Problem | undefined): Effect.Effect<void> =>
-  Effect.map(Clock.Clock, (clock) => {
-    if (problem !== undefined) span.attribute("error.type", problem.name)
-    const exit = problem === undefined ? Exit.void : Exit.fail(problem)
-    span.end(clock.currentTimeNanosUnsafe(), exit)
-  })
+export const end = (span: Tracer.Span, now: bigint, problem: Problem | undefined): void => {
+  tell(span, "error.type", problem?.name)
+  span.end(now, problem === undefined ? Exit.void : Exit.fail(problem))
+}

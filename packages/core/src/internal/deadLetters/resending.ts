@@ -1,0 +1,201 @@
+import { hash } from "node:crypto"
+import * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Capabilities from "../../Capabilities.ts"
+import * as Check from "../../Check.ts"
+import type * as DeadLetters from "../../DeadLetters.ts"
+import * as Defaults from "../../Defaults.ts"
+import * as Message from "../../Message.ts"
+import * as MessageId from "../../MessageId.ts"
+import type * as Outcome from "../../Outcome.ts"
+import type * as QueueClient from "../../QueueClient.ts"
+import * as QueueError from "../../QueueError.ts"
+import type * as QueueName from "../../QueueName.ts"
+import { defined } from "../defined.ts"
+import * as replayed from "../replayed.ts"
+
+/** Options of a replay, checked. */
+export interface Settings {
+  readonly edit: DeadLetters.Edit | undefined
+  readonly restartDeliveryCount: boolean
+  readonly to: QueueName.QueueName | undefined
+  /** Sent and not removed at a time. */
+  readonly together: number
+  /** Milliseconds from one letter to the next. */
+  readonly pause: number
+  readonly replayId: string
+}
+
+/** Of a slow replay so many are sent at a time that there are ten steps a second. */
+const stepsPerSecond = 10
+
+/** Checks what a caller without types may have put in. */
+export const settings = Effect.fnUntraced(function* (options: DeadLetters.ReplayOptions) {
+  const { concurrency = Defaults.deadLetterConcurrency, edit, rate, to } = options
+  const most = yield* Check.wholeNumber("concurrency", concurrency)
+  if (rate !== undefined && !(Number.isFinite(rate) && rate > 0)) {
+    return yield* Effect.fail(QueueError.validationFailed("rate", "must be a number above zero"))
+  }
+  const perStep = rate === undefined ? most : Math.max(1, Math.floor(rate / stepsPerSecond))
+  const checked: Settings = {
+    edit,
+    to,
+    restartDeliveryCount: options.restartDeliveryCount ?? true,
+    together: Math.min(most, perStep),
+    pause: rate === undefined ? 0 : 1_000 / rate,
+    replayId: yield* MessageId.generate
+  }
+  return checked
+})
+
+/** A letter on its way: what is tried, one after the other, when the one before is too large. */
+interface Ready<A> {
+  readonly item: A
+  readonly queue: QueueName.QueueName
+  readonly variants: readonly [Message.Message, ...ReadonlyArray<Message.Message>]
+}
+
+/** What can be sent again. */
+interface Item {
+  readonly letter: DeadLetters.DeadLetter
+}
+
+/**
+ * An id of this replay's own: another than that of the message, and another when it is put aside and
+ * replayed again, since the letter's is; after a crash it is the same.
+ */
+const idOf = ({ id }: DeadLetters.DeadLetter): MessageId.MessageId =>
+  MessageId.makeUnsafe(`rp-${hash("sha256", id)}`)
+
+/** Whether a broker that deduplicates would drop it under the id it had. */
+const isRemembered = (
+  { enqueuedAt }: DeadLetters.DeadLetter,
+  { deduplication, deduplicationWindow }: Capabilities.Capabilities,
+  now: number
+): boolean => {
+  if (!Capabilities.isSupported(deduplication)) return false
+  const window = Duration.toMillis(deduplicationWindow ?? Duration.infinity)
+  return now - DateTime.toEpochMillis(enqueuedAt) <= window
+}
+
+const prepare = Effect.fnUntraced(function* <A extends Item>(
+  client: QueueClient.Service,
+  item: A,
+  { edit, replayId, restartDeliveryCount, to }: Settings
+) {
+  const { letter } = item
+  const queue = to ?? letter.source
+  const message = edit === undefined ? letter.message : yield* edit(letter.message, letter)
+  const { messageId = letter.messageId } = message
+  const deliveries = restartDeliveryCount ? undefined : letter.deliveryCount
+  const under = (history: DeadLetters.DeadLetter["history"]): Message.Message => {
+    const carried = replayed.encode({ messageId, replayId, history, ...defined({ deliveries }) })
+    const attributes = { ...message.attributes, [replayed.attribute]: carried }
+    return Message.stamp(new Message.Message({ ...message, attributes }), idOf(letter))
+  }
+  const now = yield* Clock.currentTimeMillis
+  const plain = isRemembered(letter, client.capabilities(queue), now)
+    ? []
+    : [Message.stamp(message, messageId)]
+  const ready: Ready<A> = {
+    item,
+    queue,
+    // What fills the limit has no room for its history; what has none at all goes as it was.
+    variants: [under(replayed.append(letter.history, letter)), under([]), ...plain]
+  }
+  return ready
+})
+
+type Sent = Outcome.Outcome<unknown>
+
+const isTooLarge = ({ reason }: QueueError.QueueError): boolean => reason._tag === "MessageTooLarge"
+
+/** One that was too large, with less on it; as it was answered, when there is no less. */
+const smaller = <A>(
+  client: QueueClient.Service,
+  one: Ready<A>,
+  error: QueueError.QueueError
+): Effect.Effect<Sent, QueueError.QueueError> => {
+  const [next, ...rest] = one.variants.slice(1)
+  return next === undefined || !isTooLarge(error)
+    ? Effect.succeed(Result.fail(error))
+    : sendOne(client, { ...one, variants: [next, ...rest] })
+}
+
+/** Whether it is one message's: then others can be sent, and it is no use to try this one again. */
+const isRefusal = (error: QueueError.QueueError): boolean => error.retry === "Never"
+
+const sendOne = <A>(
+  client: QueueClient.Service,
+  one: Ready<A>
+): Effect.Effect<Sent, QueueError.QueueError> =>
+  Effect.matchEffect(client.send(one.queue, one.variants[0]), {
+    onSuccess: (sent): Effect.Effect<Sent, QueueError.QueueError> =>
+      Effect.succeed(Result.succeed(sent)),
+    onFailure: (error) => (isRefusal(error) ? smaller(client, one, error) : Effect.fail(error))
+  })
+
+/** Of one queue: one outcome each. Fails when nothing can be sent to it for now. */
+const sendAll = <A>(
+  client: QueueClient.Service,
+  queue: QueueName.QueueName,
+  some: ReadonlyArray<Ready<A>>
+): Effect.Effect<ReadonlyArray<Sent>, QueueError.QueueError> =>
+  Effect.matchEffect(
+    client.sendOutcomes(
+      queue,
+      some.map(({ variants }) => variants[0])
+    ),
+    {
+      onSuccess: (outcomes) =>
+        Effect.forEach(Arr.zip(some, outcomes), ([one, outcome]) =>
+          Result.isFailure(outcome)
+            ? smaller(client, one, outcome.failure)
+            : Effect.succeed<Sent>(outcome)
+        ),
+      // One of them is refused, and with it all: which one, each alone tells.
+      onFailure: (error) =>
+        isRefusal(error) ? Effect.forEach(some, (one) => sendOne(client, one)) : Effect.fail(error)
+    }
+  )
+
+/** Letters, and what became of each. */
+export type Outcomes<A> = ReadonlyArray<readonly [item: A, outcome: Sent]>
+
+/** Those that failed, and with what. */
+export const failuresOf = <A>(
+  outcomes: ReadonlyArray<readonly [A, Outcome.Outcome<unknown>]>
+): ReadonlyMap<A, QueueError.QueueError> =>
+  new Map(
+    outcomes.flatMap(([item, outcome]) =>
+      Result.isFailure(outcome) ? [[item, outcome.failure] as const] : []
+    )
+  )
+
+/**
+ * Sends letters again, no two of them of one session; one outcome each.
+ *
+ * **Errors** what keeps all of them from being sent: a connection that is lost, a queue that is full
+ */
+export const send = Effect.fnUntraced(function* <A extends Item>(
+  client: QueueClient.Service,
+  some: ReadonlyArray<A>,
+  options: Settings
+) {
+  const outcomes: Array<Outcomes<A>[number]> = []
+  const ready: Array<Ready<A>> = []
+  for (const item of some) {
+    const one = yield* Effect.result(prepare(client, item, options))
+    if (Result.isSuccess(one)) ready.push(one.success)
+    else outcomes.push([item, Result.fail(one.failure)])
+  }
+  for (const [queue, own] of Map.groupBy(ready, (one) => one.queue)) {
+    const sent = yield* sendAll(client, queue, own)
+    outcomes.push(...Arr.zip(own, sent).map(([{ item }, outcome]) => [item, outcome] as const))
+  }
+  return outcomes
+})
