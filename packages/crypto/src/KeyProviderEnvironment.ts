@@ -6,6 +6,7 @@
  * |---|---|---|
  * | `QUEUE_CRYPTO_KEYS` | the keys, `id:base64` with commas between: 32 bytes each | none |
  * | `QUEUE_CRYPTO_CURRENT_KEY` | the id of the key that seals | the only key there is |
+ * | `QUEUE_CRYPTO_QUEUE_KEYS` | queues with keys of their own, `queue=id id` with commas between: the first seals, all of them open | none |
  *
  * **Gotchas**
  *
@@ -22,12 +23,22 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { KeyProvider, QueueError } from "@queue-runtime/core"
+import { KeyProvider, QueueError, QueueName } from "@queue-runtime/core"
 import * as KeyProviderMemory from "./KeyProviderMemory.ts"
 
 const keysVariable = "QUEUE_CRYPTO_KEYS"
 
 const currentVariable = "QUEUE_CRYPTO_CURRENT_KEY"
+
+const queuesVariable = "QUEUE_CRYPTO_QUEUE_KEYS"
+
+/**
+ * The variables.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const variables: ReadonlyArray<string> = [keysVariable, currentVariable, queuesVariable]
 
 const invalid = (key: string, problem: string) =>
   Effect.fail(QueueError.configurationInvalid(key, problem))
@@ -46,6 +57,31 @@ const parse = (entry: string): KeyProviderMemory.KeyOptions | undefined => {
     ? undefined
     : { id, material: Redacted.make(bytes.success) }
 }
+
+/** The queues with keys of their own; what is no id is never in an error, as above. */
+const queueKeys = Effect.fnUntraced(function* (ids: ReadonlySet<string>) {
+  const queues = new Map<string, KeyProviderMemory.QueueKeys>()
+  const given = yield* read(queuesVariable, Config.String(queuesVariable))
+  if (Option.isNone(given)) return {}
+  for (const [index, entry] of given.value.split(",").entries()) {
+    const [queue = "", ...rest] = entry.split("=")
+    const name = queue.trim()
+    const own = rest
+      .join("=")
+      .split(/\s+/u)
+      .filter((id) => id !== "")
+    const [current] = own
+    const isKnown = QueueName.is(name) && !queues.has(name)
+    if (!isKnown || current === undefined || !own.every((id) => ids.has(id))) {
+      return yield* invalid(
+        queuesVariable,
+        `entry ${index + 1} must be queue=id, each queue once, with ids of ${keysVariable}`
+      )
+    }
+    queues.set(name, { current, ids: own })
+  }
+  return Object.fromEntries(queues)
+})
 
 /**
  * A key provider of the keys in the environment, until the scope ends.
@@ -96,7 +132,8 @@ export const make: Effect.Effect<KeyProvider.Service, QueueError.QueueError, Sco
       return yield* invalid(currentVariable, "is missing: of several keys it says which one seals")
     }
     const only = keys.map(({ id }) => id).join()
-    const options = { keys, current: Option.getOrElse(current, () => only) }
+    const queues = yield* queueKeys(new Set(keys.map(({ id }) => id)))
+    const options = { keys, current: Option.getOrElse(current, () => only), queues }
     const {
       byId,
       current: sealing,

@@ -36,6 +36,7 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -105,6 +106,20 @@ export interface Options extends PolicyOptions {
   readonly queues?: Readonly<Record<string, PolicyOptions>>
 }
 
+/** What a queue takes when bodies grow. It is asked for at every call, and mostly is the same object. */
+const makeSmaller = (overhead: number) => {
+  const known = new WeakMap<Capabilities.Capabilities, Capabilities.Capabilities>()
+  return (below: Capabilities.Capabilities): Capabilities.Capabilities => {
+    const found = known.get(below)
+    if (found !== undefined) return found
+    const messageSizeMax = Math.max(1, below.messageSizeMax - overhead)
+    const sendSizeMax = below.sendSizeMax - overhead * below.sendCountMax
+    const made = { ...below, messageSizeMax, sendSizeMax: Math.max(messageSizeMax, sendSizeMax) }
+    known.set(below, made)
+    return made
+  }
+}
+
 const loadPolicies = Effect.fnUntraced(function* ({ queues = {}, ...common }: Options) {
   const own = new Map<string, policies.Policy>()
   for (const [name, options] of Object.entries(queues)) {
@@ -139,31 +154,36 @@ const reserved = (messages: ReadonlyArray<Message.Stamped>): QueueError.QueueErr
   return undefined
 }
 
-/** No less than its size, and quicker: a unit of UTF-16 has three bytes of UTF-8 at most. */
-const sizeAtMost = (message: Message.Stamped): number => {
-  const { attributes, body, messageId, contentType = "", correlationId = "" } = message
-  const { length } = message.sessionId ?? ""
-  let units = length + messageId.length + contentType.length + correlationId.length
-  for (const [name, value] of Object.entries(attributes)) units += name.length + value.length
-  return body.byteLength + 3 * units
-}
-
 /** What would not fit when it has grown: refused before anything is sent, as the port has it. */
-const tooLargeOf = (
+const refusal = (
   messages: ReadonlyArray<Message.Stamped>,
-  maximumBytes: number
+  { messageSizeMax: maximumBytes, sendSizeMax }: Capabilities.Capabilities
 ): QueueError.QueueError | undefined => {
+  let most = 0
   for (const [index, message] of messages.entries()) {
-    if (sizeAtMost(message) <= maximumBytes) continue
+    const atMost = sending.sizeAtMost(message)
+    most += atMost
+    if (atMost <= maximumBytes) continue
     const actualBytes = Message.size(message)
     if (actualBytes > maximumBytes) {
       return QueueError.make(new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index }))
     }
   }
-  return undefined
+  if (most <= sendSizeMax) return undefined
+  // What is declared is what is taken, though a little more could be cut.
+  const total = messages.reduce((sum, message) => sum + Message.size(message), 0)
+  return total <= sendSizeMax
+    ? undefined
+    : QueueError.validationFailed(
+        "messages",
+        `must have at most ${sendSizeMax} bytes in one call; got ${total}`
+      )
 }
 
 type NotOpened = Extract<sealer.Opened<unknown>, { readonly _tag: "Rejected" | "Later" }>
+
+/** What does not simply open. */
+type Troubled = Exclude<sealer.Opened<ReceivedMessage.ReceivedMessage>, { readonly _tag: "Opened" }>
 
 /** What became of it in the end. */
 type Judged =
@@ -215,39 +235,59 @@ export const make = Effect.fnUntraced(function* (
   const metricsOf = cryptoMetrics.make(Defaults.sessionsTrackedMax)
   const warnings = makeWarnings()
 
-  const messageSizeMaxOf = (below: Capabilities.Capabilities, overhead: number): number =>
-    Math.max(1, below.messageSizeMax - overhead)
-
   const overheads = {
     encrypt: envelope.overheadMax("encrypt", tools.keys.wrappedSizeMax),
     sign: envelope.overheadMax("sign", tools.keys.wrappedSizeMax)
   }
 
+  const smaller = {
+    encrypt: makeSmaller(overheads.encrypt),
+    sign: makeSmaller(overheads.sign)
+  }
+
   const capabilities = (queue: QueueName.QueueName): Capabilities.Capabilities => {
     const below = self.capabilities(queue)
     const { mode } = policy.of(queue)
-    if (mode === "off") return below
-    const messageSizeMax = messageSizeMaxOf(below, overheads[mode])
-    const sendSizeMax = below.sendSizeMax - overheads[mode] * below.sendCountMax
-    return { ...below, messageSizeMax, sendSizeMax: Math.max(messageSizeMax, sendSizeMax) }
+    return mode === "off" ? below : smaller[mode](below)
   }
 
-  const sealAll = Effect.fnUntraced(function* (
+  const sealAll = (
     queue: QueueName.QueueName,
     mode: "encrypt" | "sign",
     messages: ReadonlyArray<Message.Stamped>
-  ) {
-    const metrics = metricsOf(queue)
-    const [clock, context] = [yield* Clock.Clock, yield* Effect.context()]
-    const [now, start] = [clock.currentTimeMillisUnsafe(), clock.currentTimeNanosUnsafe()]
-    const key = yield* sealer.sealingKey(tools, metrics, queue, now)
-    const sealed: Array<Message.Stamped> = []
-    for (const message of messages) {
-      sealed.push(yield* sealer.seal(tools, mode, key, message, now))
-    }
-    metrics.sealed.updateUnsafe(Number(clock.currentTimeNanosUnsafe() - start) / 1e9, context)
-    return sealed
-  })
+  ): Effect.Effect<ReadonlyArray<Message.Stamped>, QueueError.QueueError> =>
+    Effect.withFiber((fiber) => {
+      const metrics = metricsOf(queue)
+      const clock = fiber.getRef(Clock.Clock)
+      const start = clock.monotonicTimeNanosUnsafe()
+      const now = clock.currentTimeMillisUnsafe()
+      const measured = (sealed: ReadonlyArray<Message.Stamped>) => {
+        const seconds = Number(clock.monotonicTimeNanosUnsafe() - start) / 1e9
+        metrics.sealed.updateUnsafe(seconds, fiber.context)
+        return sealed
+      }
+      return Effect.flatMap(tools.keys.current(queue), (key) => {
+        const { createdAt } = key
+        if (createdAt !== undefined) {
+          const age = (now - DateTime.toEpochMillis(createdAt)) / 1_000
+          metrics.keyAge.updateUnsafe(age, fiber.context)
+        }
+        const expired = sealer.expiryOf(key, now)
+        if (expired !== undefined) return Effect.fail(expired)
+        const sealed: Array<Message.Stamped> = []
+        const sealFrom = (
+          index: number
+        ): Effect.Effect<ReadonlyArray<Message.Stamped>, QueueError.QueueError> => {
+          const message = messages[index]
+          if (message === undefined) return Effect.succeed(measured(sealed))
+          return Effect.flatMap(sealer.seal(tools, mode, key, message, now), (one) => {
+            sealed.push(one)
+            return sealFrom(index + 1)
+          })
+        }
+        return sealFrom(0)
+      })
+    })
 
   const sendPlain = (queue: QueueName.QueueName, messages: ReadonlyArray<Message.Stamped>) =>
     Metric.update(metricsOf(queue).plaintextSent, messages.length).pipe(
@@ -260,27 +300,22 @@ export const make = Effect.fnUntraced(function* (
     if (problem !== undefined) return Effect.fail(problem)
     const { mode } = policy.of(queue)
     if (mode === "off") return sendPlain(queue, messages)
-    const { messageSizeMax, sendSizeMax } = capabilities(queue)
-    const tooLarge = tooLargeOf(messages, messageSizeMax)
-    if (tooLarge !== undefined) return Effect.fail(tooLarge)
-    // What is declared is what is taken, though a little more could be cut.
-    const total = messages.reduce((sum, message) => sum + Message.size(message), 0)
-    if (total > sendSizeMax) {
-      const rule = `must have at most ${sendSizeMax} bytes in one call; got ${total}`
-      return Effect.fail(QueueError.validationFailed("messages", rule))
-    }
+    const refused = refusal(messages, capabilities(queue))
+    if (refused !== undefined) return Effect.fail(refused)
     const sealing = sealAll(queue, mode, messages)
-    return sealing.pipe(
-      // A rotation came between the lookup and the use: nothing is sent yet, so all of it again.
-      Effect.catchIf(failures.isKeyNotFound, () => sealing),
-      Effect.flatMap((sealed) => sending.send(self, queue, sealed))
-    )
+    const sendAll = (sealed: ReadonlyArray<Message.Stamped>) => sending.send(self, queue, sealed)
+    return Effect.matchEffect(sealing, {
+      onSuccess: sendAll,
+      onFailure: (error) =>
+        // A rotation came between the lookup and the use: nothing is sent yet, so all of it again.
+        failures.isKeyNotFound(error) ? Effect.flatMap(sealing, sendAll) : Effect.fail(error)
+    })
   }
 
   /** What is to be said of a message that does not simply open. */
   const noted = Effect.fnUntraced(function* (
     queue: QueueName.QueueName,
-    opened: Exclude<sealer.Opened<ReceivedMessage.ReceivedMessage>, { readonly _tag: "Opened" }>
+    opened: Troubled
   ): Effect.fn.Return<Judged> {
     const metrics = metricsOf(queue)
     if (opened._tag === "Plaintext") {
@@ -294,28 +329,50 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Each alone, one after the other, until one of them ends it. */
-  const openEach = Effect.fnUntraced(function* (
+  const openEach = (
     queue: QueueName.QueueName,
     messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
     aside: (
       message: ReceivedMessage.ReceivedMessage,
       opened: NotOpened
     ) => Effect.Effect<"go on" | "stop">
-  ) {
-    const [clock, context] = [yield* Clock.Clock, yield* Effect.context()]
-    const start = clock.currentTimeNanosUnsafe()
-    const own = policy.of(queue)
-    const found: Array<ReceivedMessage.ReceivedMessage> = []
-    for (const message of messages) {
-      const opened = yield* sealer.open(tools, queue, own, message, false)
-      const judged = opened._tag === "Opened" ? opened : yield* noted(queue, opened)
-      if (judged._tag === "Opened") found.push(judged.message)
-      else if ((yield* aside(message, judged)) === "stop") break
-    }
-    const seconds = Number(clock.currentTimeNanosUnsafe() - start) / 1e9
-    metricsOf(queue).opened.updateUnsafe(seconds, context)
-    return found
-  })
+  ): Effect.Effect<ReadonlyArray<ReceivedMessage.ReceivedMessage>> =>
+    Effect.withFiber((fiber) => {
+      const clock = fiber.getRef(Clock.Clock)
+      const start = clock.monotonicTimeNanosUnsafe()
+      const own = policy.of(queue)
+      const found: Array<ReceivedMessage.ReceivedMessage> = []
+
+      const end = (): Effect.Effect<ReadonlyArray<ReceivedMessage.ReceivedMessage>> => {
+        const seconds = Number(clock.monotonicTimeNanosUnsafe() - start) / 1e9
+        metricsOf(queue).opened.updateUnsafe(seconds, fiber.context)
+        return Effect.succeed(found)
+      }
+      const openFrom = (index: number): ReturnType<typeof end> => {
+        const message = messages[index]
+        if (message === undefined) return end()
+        return Effect.flatMap(sealer.open(tools, queue, own, message, false), (opened) =>
+          opened._tag === "Opened" ? take(index, opened.message) : troubled(index, message, opened)
+        )
+      }
+      const take = (index: number, message: ReceivedMessage.ReceivedMessage) => {
+        found.push(message)
+        return openFrom(index + 1)
+      }
+      const troubled = (
+        index: number,
+        message: ReceivedMessage.ReceivedMessage,
+        opened: Troubled
+      ) =>
+        Effect.flatMap(noted(queue, opened), (judged) =>
+          judged._tag === "Opened"
+            ? take(index, judged.message)
+            : Effect.flatMap(aside(message, judged), (next) =>
+                next === "stop" ? end() : openFrom(index + 1)
+              )
+        )
+      return openFrom(0)
+    })
 
   /** As it lies there, with why; of one that can be opened what is in it. */
   const shown = <M extends sealer.Taken>(
@@ -366,25 +423,30 @@ export const make = Effect.fnUntraced(function* (
     return log.pipe(Effect.annotateLogs({ queue, messageId }), Effect.as(verdict))
   }
 
-  const receivePlain = Effect.fnUntraced(function* (
+  const receivePlain = (
     queue: QueueName.QueueName,
     messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>
-  ) {
+  ) => {
     const aside: Array<putAside.Aside> = []
-    const found = yield* openEach(queue, messages, (message, opened) =>
+    const opening = openEach(queue, messages, (message, opened) =>
       Effect.map(verdictOn(message, opened), (verdict) => {
         aside.push({ message, verdict })
         return "go on"
       })
     )
-    if (aside.length === 0) return found
-    // Side by side: batching below merges them. What fails comes again when its lock runs out.
-    yield* Effect.forEach(aside, (one) => Effect.ignore(putAside.settle(self.settle, one)), {
-      concurrency: "unbounded",
-      discard: true
-    })
-    return found
-  })
+    return Effect.flatMap(opening, (found) =>
+      aside.length === 0
+        ? Effect.succeed(found)
+        : // Side by side: batching below merges them. What fails comes again when its lock runs out.
+          Effect.as(
+            Effect.forEach(aside, (one) => Effect.ignore(putAside.settle(self.settle, one)), {
+              concurrency: "unbounded",
+              discard: true
+            }),
+            found
+          )
+    )
+  }
 
   const receive: QueueProvider.Service["receive"] = (address, asked) =>
     putAside.handOver(
@@ -444,6 +506,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.flatMap(self.peek(address, asked), (messages) =>
         Effect.forEach(messages, (message) => shown(address.queue, message))
       ),
+    ...QueueProvider.mapDepth(self, (call) => call),
     acceptSession: (queue, asked) =>
       Effect.map(self.acceptSession(queue, asked), Option.map(sessionOf))
   }

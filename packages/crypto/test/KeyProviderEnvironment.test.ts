@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { KeyProvider } from "@queue-runtime/core"
+import { KeyProvider, QueueName } from "@queue-runtime/core"
 import { ConfigProvider, Context, Effect, Layer, Option, Redacted } from "effect"
 import { KeyProviderEnvironment } from "../src/index.ts"
 import { bytesOf, queue } from "./support.ts"
@@ -39,6 +39,41 @@ describe("KeyProviderEnvironment", () => {
       const keys = yield* build({ QUEUE_CRYPTO_KEYS: `may:${base64(1)}` })
       assert.strictEqual((yield* keys.current(queue)).id, "may")
     })
+  )
+
+  it.effect(
+    "R8.7 a queue with keys of its own seals with the first, and opens with all of them",
+    () =>
+      Effect.gen(function* () {
+        const keys = yield* build({
+          QUEUE_CRYPTO_KEYS: `a:${base64(1)},b:${base64(2)},c:${base64(3)}`,
+          QUEUE_CRYPTO_CURRENT_KEY: "c",
+          QUEUE_CRYPTO_QUEUE_KEYS: "orders = b  a"
+        })
+        assert.strictEqual((yield* keys.current(queue)).id, "b")
+        assert.deepStrictEqual(yield* keys.ids(queue), ["a", "b"])
+        assert.isTrue(Option.isNone(yield* keys.byId(queue, { id: "c" })))
+        const other = QueueName.makeUnsafe("audit")
+        assert.strictEqual((yield* keys.current(other)).id, "c")
+      })
+  )
+
+  it.effect.each(["orders", "orders=", "orders=d", "or/ders=a", "=a", "orders=a,orders=b"])(
+    "R10.1 QUEUE_CRYPTO_QUEUE_KEYS=%s names the entry, and shows nothing of it",
+    (value) =>
+      Effect.gen(function* () {
+        const problem = yield* problemOf({
+          QUEUE_CRYPTO_KEYS: `a:${base64(1)},b:${base64(2)}`,
+          QUEUE_CRYPTO_CURRENT_KEY: "a",
+          QUEUE_CRYPTO_QUEUE_KEYS: value
+        })
+        const entry = value.split(",").length
+        assert.strictEqual(
+          problem,
+          `QUEUE_CRYPTO_QUEUE_KEYS entry ${entry} must be queue=id, each queue once, ` +
+            "with ids of QUEUE_CRYPTO_KEYS"
+        )
+      })
   )
 
   it.effect("R10.1 what cannot be used names the variable, and shows nothing of it", () =>

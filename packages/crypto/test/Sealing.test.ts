@@ -579,13 +579,18 @@ describe("Sealing: keys", () => {
       assert.strictEqual(lookups, 2)
       // Opened meanwhile: nothing is wrong with the body, and it is tried again.
       const key = yield* own.current(orders)
-      const body = yield* seal(own, "encrypt", message("a"))
+      const bodies = [
+        yield* seal(own, "encrypt", message("a")),
+        yield* seal(own, "sign", message("a"))
+      ]
       yield* own.replace(keys("k3"))
       const gone = { ...makeTools(own), keys: { ...own, byId: () => Effect.succeedSome(key) } }
-      const policy = { mode: "encrypt", plaintext: "reject" } as const
-      const taken = { ...body, deliveryCount: 1, enqueuedAt: yield* DateTime.now }
-      const opened = yield* sealer.open(gone, orders, policy, taken, false)
-      assert.strictEqual(opened._tag, "Later")
+      const policy = { mode: "sign", plaintext: "reject" } as const
+      for (const body of bodies) {
+        const taken = { ...body, deliveryCount: 1, enqueuedAt: yield* DateTime.now }
+        const opened = yield* sealer.open(gone, orders, policy, taken, false)
+        assert.strictEqual(opened._tag, "Later")
+      }
     })
   )
 

@@ -122,6 +122,19 @@ describe("Sealing: sizes", () => {
     })
   )
 
+  it.effect("R3.9 a batch that fits once its bytes are counted goes out in one call", () =>
+    Effect.gen(function* () {
+      const { between, calls } = limited(400)
+      const world = yield* World.make({ between })
+      // By the quick estimate, three bytes a letter, these ids alone would fill a call.
+      const messages = ["1", "2"].map((id) => bytes(10, id.repeat(100)))
+      const outcomes = yield* world.sealed.send(orders, messages)
+      assert.isTrue(outcomes.every(Result.isSuccess))
+      assert.strictEqual(calls.length, 1)
+      assert.strictEqual(calls[0]?.length, 2)
+    })
+  )
+
   it.effect("R3.11 a call over the declared size is refused whole, though it could be cut", () =>
     Effect.gen(function* () {
       const { between, calls } = limited(400)

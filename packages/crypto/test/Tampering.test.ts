@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { QueueError } from "@queue-runtime/core"
+import { type QueueError, Verdict } from "@queue-runtime/core"
 import { DateTime, Effect, Random, Result } from "effect"
 import { KeyProviderMemory } from "../src/index.ts"
 import * as envelope from "../src/internal/envelope.ts"
 import * as sealer from "../src/internal/sealer.ts"
+import * as World from "./support/world.ts"
 import { keys, makeTools, message, policy, queue, seal, session, taken } from "./support.ts"
 
 const epoch = DateTime.makeUnsafe(0)
@@ -54,6 +55,37 @@ describe("R8.4 tampering", () => {
         }
       })
     ).pipe(Random.withSeed("tampering"))
+  )
+
+  it.effect("R8.5 by the default policy every single bit is put aside, and none handed out", () =>
+    Effect.gen(function* () {
+      const { raw, sealed } = yield* World.make()
+      const body = "a secret"
+      yield* sealed.send(World.orders, [message(body)])
+      const [stored] = yield* raw.receive(World.address, World.all)
+      assert(stored !== undefined)
+      yield* raw.settle([stored.receipt], Verdict.complete)
+      const bits = stored.body.byteLength * 8
+      for (let bit = 0; bit < bits; bit++) {
+        yield* raw.send(World.orders, [{ ...message(body), body: flipped(stored.body, bit) }])
+      }
+      for (let round = 0; round < bits / 10; round++) {
+        assert.deepStrictEqual(yield* sealed.receive(World.address, World.all), [])
+      }
+      const letters = yield* World.putAside({ raw })
+      // Where another key is named now its message waits for that key, and is not read either.
+      const waiting = yield* raw.peek(World.address, { max: bits })
+      assert.strictEqual(letters.length + waiting.length, bits)
+      assert.isBelow(waiting.length, bits / 20)
+      assert.deepStrictEqual([...new Set(letters)].toSorted(), [
+        "IntegrityFailed",
+        "InvalidEnvelope",
+        "UnencryptedMessage",
+        "UnsupportedVersion"
+      ])
+      yield* raw.send(World.orders, [{ ...message(body), body: stored.body }])
+      assert.deepStrictEqual(World.textsOf(yield* sealed.receive(World.address, World.all)), [body])
+    })
   )
 
   it.effect("every single bit of a signed body and of its signature is refused", () =>
@@ -124,6 +156,7 @@ describe("R8.4 tampering", () => {
       return state >>> 0
     }
     const seen = { read: 0, refused: 0 }
+    const reasons = new Set<string>()
     for (let round = 0; round < 1_000_000; round++) {
       if (round % 4 === 0) for (let word = 0; word < words.length; word++) words[word] = next()
       else bytes.set(valid)
@@ -131,11 +164,16 @@ describe("R8.4 tampering", () => {
       const size = round % 3 === 0 ? valid.byteLength : next() % bytes.byteLength
       const mode = round % 5 === 0 ? "signed" : "sealed"
       const decoded = envelope.decode(bytes.subarray(0, size), mode)
-      seen[Result.isFailure(decoded) ? "refused" : "read"]++
+      if (Result.isFailure(decoded)) {
+        seen.refused++
+        const { failure } = decoded
+        reasons.add(failure._tag === "CryptoFailed" ? failure.failure : failure._tag)
+      } else seen.read++
     }
     // Both ways were gone often enough to say so.
     assert.isAbove(seen.read, 100_000)
     assert.isAbove(seen.refused, 100_000)
+    assert.deepStrictEqual([...reasons].toSorted(), ["InvalidEnvelope", "UnsupportedVersion"])
   })
 
   it.effect("a wiped key seals nothing", () =>

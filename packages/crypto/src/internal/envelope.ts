@@ -54,17 +54,6 @@ export const overheadMax = (mode: "encrypt" | "sign", wrappedSizeMax: number): n
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** Of every message of one key the same bytes. */
-const keyIdBytes = new WeakMap<KeyProvider.KeyReference, Uint8Array>()
-
-const idBytesOf = (key: KeyProvider.KeyReference): Uint8Array => {
-  const known = keyIdBytes.get(key)
-  if (known !== undefined) return known
-  const made = encoder.encode(key.id)
-  keyIdBytes.set(key, made)
-  return made
-}
-
 export const isMarked = (body: Uint8Array): boolean =>
   body[0] === magic[0] && body[1] === magic[1] && body[2] === magic[2] && body[3] === magic[3]
 
@@ -76,26 +65,52 @@ const writeTime = (bytes: Buffer, at: number, millis: number): number => {
   return bytes.writeUInt32BE(millis % upper, at + 4)
 }
 
+/** The number that so many bytes are, most significant first. A view of them costs more. */
+const numberAt = (bytes: Uint8Array, at: number, size: number): number => {
+  let value = 0
+  for (let index = at; index < at + size; index++) value = value * 256 + (bytes[index] ?? 0)
+  return value
+}
+
 /** A time that a number of JavaScript holds exactly. */
-const timeAt = (view: DataView, at: number): number | undefined => {
-  const value = view.getUint32(at) * upper + view.getUint32(at + 4)
+const timeAt = (bytes: Uint8Array, at: number): number | undefined => {
+  const value = numberAt(bytes, at, 8)
   return Number.isSafeInteger(value) ? value : undefined
 }
 
+/** Magic, version, mode, the id of the key and the wrapped key. */
+const encodePrefix = ({ id, wrapped }: KeyProvider.KeyReference, mode: Mode): Uint8Array => {
+  const idBytes = encoder.encode(id)
+  const size = Buffer.allocUnsafe(2)
+  size.writeUInt16BE(wrapped?.byteLength ?? 0)
+  return concat(
+    Uint8Array.of(...magic, version, modes[mode], idBytes.byteLength),
+    idBytes,
+    size,
+    wrapped ?? new Uint8Array(0)
+  )
+}
+
+/** Of every message of one key the same bytes. */
+const prefixes: Readonly<Record<Mode, WeakMap<KeyProvider.KeyReference, Uint8Array>>> = {
+  sealed: new WeakMap(),
+  signed: new WeakMap()
+}
+
+const prefixOf = (key: KeyProvider.KeyReference, mode: Mode): Uint8Array => {
+  const known = prefixes[mode].get(key)
+  if (known !== undefined) return known
+  const made = encodePrefix(key, mode)
+  prefixes[mode].set(key, made)
+  return made
+}
+
 export const encodeHeader = ({ delay, key, mode, nonce, sealedAt }: Header): Uint8Array => {
-  const id = idBytesOf(key)
-  const wrapped = key.wrapped?.byteLength ?? 0
-  const bytes = Buffer.allocUnsafe(fixedSize + id.byteLength + wrapped)
-  bytes.set(magic)
-  bytes[4] = version
-  bytes[5] = modes[mode]
-  bytes[6] = id.byteLength
-  bytes.set(id, 7)
-  let at = bytes.writeUInt16BE(wrapped, 7 + id.byteLength)
-  if (key.wrapped !== undefined) bytes.set(key.wrapped, at)
-  at = writeTime(bytes, at + wrapped, sealedAt)
-  at = writeTime(bytes, at, delay)
-  bytes.set(nonce, at)
+  const prefix = prefixOf(key, mode)
+  const bytes = Buffer.allocUnsafe(prefix.byteLength + 16 + nonceSize)
+  bytes.set(prefix)
+  const at = writeTime(bytes, prefix.byteLength, sealedAt)
+  bytes.set(nonce, writeTime(bytes, at, delay))
   return bytes
 }
 
@@ -114,8 +129,22 @@ const refusals = {
   idText: invalid("its key id is not UTF-8")
 }
 
-const idAt = (bytes: Uint8Array): string | undefined =>
-  Result.getOrUndefined(Result.try(() => decoder.decode(bytes)))
+/** Of ASCII, as ids mostly are, byte by byte: the decoder's call costs more than a short text. */
+const idAt = (bytes: Uint8Array, from: number, to: number): string | undefined => {
+  let text = ""
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] ?? 0
+    if (byte > 0x7f) {
+      return Result.getOrUndefined(Result.try(() => decoder.decode(bytes.subarray(from, to))))
+    }
+    text += ascii[byte] ?? ""
+  }
+  return text
+}
+
+const ascii: ReadonlyArray<string> = Array.from({ length: 0x80 }, (_, code) =>
+  String.fromCharCode(code)
+)
 
 /** Reads what begins with the marker. Whatever the bytes are, it answers and never throws. */
 export const decode = (
@@ -124,33 +153,34 @@ export const decode = (
 ): Result.Result<Decoded, failures.Failure> => {
   if (!isMarked(body)) return refusals.noMarker
   if (body.byteLength < 7) return refusals.cutOff
-  const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
-  const given = view.getUint8(4)
+  const given = numberAt(body, 4, 1)
   if (given !== version) return Result.fail(failures.unsupportedVersion(given))
   if (body[5] !== modes[expected]) {
     return expected === "sealed" ? refusals.notSealed : refusals.notSigned
   }
-  const idSize = view.getUint8(6)
+  const idSize = numberAt(body, 6, 1)
   if (idSize === 0 || idSize > Defaults.cryptoKeyIdSizeMax) return refusals.idSize
   let at = 7 + idSize
   if (body.byteLength < at + 2) return refusals.cutOff
-  const wrappedSize = view.getUint16(at)
-  at += 2
-  const wrapped = body.subarray(at, at + wrappedSize)
-  at += wrappedSize
+  const wrappedSize = numberAt(body, at, 2)
+  const wrappedAt = at + 2
+  at = wrappedAt + wrappedSize
   const nonceEnd = at + 16 + nonceSize
   const restSize = body.byteLength - nonceEnd
   if (restSize < (expected === "sealed" ? tagSize : signatureSize)) return refusals.tooShort
   if (expected === "signed" && restSize > signatureSize) return refusals.signatureSize
-  const sealedAt = timeAt(view, at)
-  const delay = timeAt(view, at + 8)
+  const sealedAt = timeAt(body, at)
+  const delay = timeAt(body, at + 8)
   if (sealedAt === undefined || delay === undefined) return refusals.time
-  const id = idAt(body.subarray(7, 7 + idSize))
+  const id = idAt(body, 7, 7 + idSize)
   if (id === undefined) return refusals.idText
   return Result.succeed({
     header: {
       mode: expected,
-      key: wrappedSize === 0 ? { id } : { id, wrapped },
+      key:
+        wrappedSize === 0
+          ? { id }
+          : { id, wrapped: body.subarray(wrappedAt, wrappedAt + wrappedSize) },
       sealedAt,
       delay,
       nonce: body.subarray(at + 16, nonceEnd)
@@ -181,15 +211,22 @@ export const associatedData = (header: Uint8Array, ids: Ids): Uint8Array => {
   const bytes = Buffer.allocUnsafe(header.byteLength + 12 + 3 * units)
   bytes.set(header)
   let at = header.byteLength
-  const append = (id: string | undefined): void => {
-    const size = id === undefined ? 0 : bytes.write(id, at + 4)
+  for (const id of [messageId, sessionId, correlationId]) {
+    const size = id === undefined ? 0 : writeText(bytes, at + 4, id)
     bytes.writeUInt32BE(id === undefined ? absent : size, at)
     at += 4 + size
   }
-  append(messageId)
-  append(sessionId)
-  append(correlationId)
   return bytes.subarray(0, at)
+}
+
+/** UTF-8; of ASCII, as ids mostly are, unit by unit, since a call for a short text costs more. */
+const writeText = (bytes: Buffer, from: number, text: string): number => {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    if (unit > 0x7f) return bytes.write(text, from)
+    bytes[from + index] = unit
+  }
+  return text.length
 }
 
 /** One array of several. What is short comes from Node's pool: memory of its own costs more than sealing. */

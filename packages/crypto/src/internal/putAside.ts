@@ -1,6 +1,7 @@
 /** What becomes of deliveries that are not handed out: settled, or given back. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import {
   Outcome,
   type QueueError,
@@ -94,8 +95,12 @@ export const handOver = (
     Effect.flatMap(restore(take), (messages) =>
       messages.length === 0
         ? Effect.succeed(messages)
-        : Effect.onInterrupt(restore(open(messages)), () =>
-            Effect.forkDetach(release(by, messages, settleCountMax()), { startImmediately: true })
+        : Effect.onExit(restore(open(messages)), (exit) =>
+            Exit.hasInterrupts(exit)
+              ? Effect.forkDetach(release(by, messages, settleCountMax()), {
+                  startImmediately: true
+                })
+              : Effect.void
           )
     )
   )

@@ -4,7 +4,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Base64Url from "effect/encoding/Base64Url"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import {
@@ -17,7 +16,6 @@ import {
   type ReceivedMessage
 } from "@queue-runtime/core"
 import { attributeNames, without } from "./attributes.ts"
-import type { CryptoMetrics } from "./cryptoMetrics.ts"
 import * as envelope from "./envelope.ts"
 import * as failures from "./failures.ts"
 import type { Policy } from "./policy.ts"
@@ -43,26 +41,17 @@ const delayOf = ({ delay, scheduledAt }: Message.Message, now: number): number =
   return Math.min(Math.max(0, Math.ceil(millis)), Number.MAX_SAFE_INTEGER)
 }
 
-/** The key that seals now: an expired one never does. */
-export const sealingKey = Effect.fnUntraced(function* (
-  { keys }: Tools,
-  metrics: CryptoMetrics,
-  queue: QueueName.QueueName,
+/** Why the key seals nothing any more, if that is so. */
+export const expiryOf = (
+  { id, notAfter }: KeyProvider.Key,
   now: number
-) {
-  const key = yield* keys.current(queue)
-  if (key.createdAt !== undefined) {
-    yield* Metric.update(metrics.keyAge, (now - millisOf(key.createdAt)) / 1_000)
-  }
-  return key.notAfter !== undefined && millisOf(key.notAfter) <= now
-    ? yield* Effect.fail(
-        QueueError.configurationInvalid(
-          `key ${JSON.stringify(key.id)}`,
-          `seals nothing since ${DateTime.formatIso(key.notAfter)}; make a new key the current one`
-        )
+): QueueError.QueueError | undefined =>
+  notAfter === undefined || millisOf(notAfter) > now
+    ? undefined
+    : QueueError.configurationInvalid(
+        `key ${JSON.stringify(id)}`,
+        `seals nothing since ${DateTime.formatIso(notAfter)}; make a new key the current one`
       )
-    : key
-})
 
 /** Seals or signs one message. */
 export const seal = (
@@ -72,10 +61,10 @@ export const seal = (
   message: Message.Stamped,
   now: number
 ): Effect.Effect<Message.Stamped, QueueError.QueueError> => {
-  const common = { key, sealedAt: now, delay: delayOf(message, now) }
+  const delay = delayOf(message, now)
   return Effect.flatMap(cipher.nonce, (nonce) => {
     if (mode === "sign") {
-      const header = envelope.encodeHeader({ ...common, mode: "signed", nonce })
+      const header = envelope.encodeHeader({ mode: "signed", key, sealedAt: now, delay, nonce })
       const data = envelope.concat(envelope.associatedData(header, message), message.body)
       return Effect.map(cipher.sign(key, data), (signature) => {
         const text = Base64Url.encode(envelope.concat(header, signature))
@@ -83,10 +72,9 @@ export const seal = (
         return { ...message, attributes }
       })
     }
-    const header = envelope.encodeHeader({ ...common, mode: "sealed", nonce })
+    const header = envelope.encodeHeader({ mode: "sealed", key, sealedAt: now, delay, nonce })
     const associatedData = envelope.associatedData(header, message)
-    const plaintext = message.body
-    const sealing = cipher.encrypt(key, { nonce, plaintext, associatedData })
+    const sealing = cipher.encrypt(key, { nonce, plaintext: message.body, associatedData })
     return Effect.map(sealing, ({ ciphertext, tag }) => ({
       ...message,
       body: envelope.concat(header, ciphertext, tag)
@@ -97,6 +85,12 @@ export const seal = (
 /** What is known of a message that was taken from a queue. */
 export type Taken = ReceivedMessage.PeekedMessage &
   Partial<Pick<ReceivedMessage.ReceivedMessage, "deliveredAt" | "firstDeliveredAt">>
+
+/** Readable, and proved to be as it was sent. */
+interface Handed<M> {
+  readonly _tag: "Opened" | "Plaintext"
+  readonly message: M
+}
 
 /** What became of one message. */
 export type Opened<M> =
@@ -143,32 +137,37 @@ const isStale = (
 const storedIdentity = ({ enqueuedAt, messageId, sequenceNumber }: Taken): string =>
   sequenceNumber === undefined ? `${messageId} ${millisOf(enqueuedAt)}` : String(sequenceNumber)
 
-const nothing = Effect.succeed(undefined)
+const expired = (header: envelope.Header, maxAge: Duration.Duration): failures.Failure =>
+  failures.envelopeExpired(
+    DateTime.formatIso(DateTime.makeUnsafe(header.sealedAt)),
+    Duration.format(maxAge)
+  )
 
 /** Freshness and nonce, of what is proved to be untampered. */
-const judged = (
+const judged = <M extends Taken>(
   { nonces }: Tools,
   queue: QueueName.QueueName,
   { freshness, nonceWindow }: Policy,
-  message: Taken,
-  header: envelope.Header
-): Effect.Effect<failures.Failure | undefined, QueueError.QueueError> => {
+  header: envelope.Header,
+  opened: Handed<M>
+): Proving<M> => {
+  const { message } = opened
   if (freshness !== undefined && isStale(header, message, freshness)) {
-    const sealedAt = DateTime.formatIso(DateTime.makeUnsafe(header.sealedAt))
-    return Effect.succeed(failures.envelopeExpired(sealedAt, Duration.format(freshness.maxAge)))
+    return Effect.succeed(rejected(expired(header, freshness.maxAge)))
   }
-  if (nonces === undefined || nonceWindow === undefined) return nothing
+  if (nonces === undefined || nonceWindow === undefined) return Effect.succeed(opened)
   const nonce = `${header.key.id} ${Base64.encode(header.nonce)}`
   const sighting = { queue, nonce, stored: storedIdentity(message) }
-  return Effect.map(nonces.claim(sighting, nonceWindow), (isOwn) =>
-    isOwn ? undefined : failures.nonceReused()
-  )
+  return Effect.match(nonces.claim(sighting, nonceWindow), {
+    onSuccess: (isOwn) => (isOwn ? opened : rejected(failures.nonceReused())),
+    onFailure: later
+  })
 }
 
 const plainAttributes = (attributes: Message.Attributes): Message.Attributes =>
   without(attributes, attributeNames.signature, attributeNames.unopened)
 
-type Proving<M> = Effect.Effect<Opened<M>, QueueError.QueueError>
+type Proving<M> = Effect.Effect<Opened<M>>
 
 /** What comes next for a message that is proved to be as it was sent. */
 type Proved<M> = (header: envelope.Header, body: Uint8Array) => Proving<M>
@@ -180,11 +179,13 @@ const withKey = <M>(
   { key }: envelope.Header,
   f: (key: KeyProvider.Key) => Proving<M>
 ): Proving<M> =>
-  Effect.flatMap(keys.byId(queue, key), (found) =>
-    Option.isSome(found)
-      ? f(found.value)
-      : Effect.succeed(later(QueueError.make(failures.keyNotFound(key.id))))
-  )
+  Effect.matchEffect(keys.byId(queue, key), {
+    onSuccess: (found) =>
+      Option.isSome(found)
+        ? f(found.value)
+        : Effect.succeed(later(QueueError.make(failures.keyNotFound(key.id)))),
+    onFailure: (error) => Effect.succeed(later(error))
+  })
 
 const openSealed = <M extends Taken>(
   tools: Tools,
@@ -229,9 +230,13 @@ const openSigned = <M extends Taken>(
   const { bytes, header, rest } = decoded.success
   const data = envelope.concat(envelope.associatedData(bytes, message), message.body)
   return withKey(tools, queue, header, (key) =>
-    Effect.flatMap(tools.cipher.verify(key, data, rest), (isTrue) =>
-      isTrue ? proved(header, message.body) : Effect.succeed(rejected(failures.integrityFailed()))
-    )
+    Effect.matchEffect(tools.cipher.verify(key, data, rest), {
+      onSuccess: (isTrue) =>
+        isTrue
+          ? proved(header, message.body)
+          : Effect.succeed(rejected(failures.integrityFailed())),
+      onFailure: (error) => Effect.succeed(later(error))
+    })
   )
 }
 
@@ -256,16 +261,11 @@ export const open = <M extends Taken>(
   const proved: Proved<M> = (header, body) => {
     // Signed is readable: on a queue that encrypts it is plaintext that somebody signed.
     const _tag = header.mode === "signed" && policy.mode === "encrypt" ? "Plaintext" : "Opened"
-    const opened: Opened<M> = { _tag, message: { ...message, body, attributes } }
-    if (isStored) return Effect.succeed(opened)
-    return Effect.map(judged(tools, queue, policy, message, header), (failure) =>
-      failure === undefined ? opened : rejected(failure)
-    )
+    const opened: Handed<M> = { _tag, message: { ...message, body, attributes } }
+    return isStored ? Effect.succeed(opened) : judged(tools, queue, policy, header, opened)
   }
   // The signature first: what is signed may be any bytes, those of a sealed body included.
-  const proving =
-    signature === undefined
-      ? openSealed(tools, queue, message, proved)
-      : openSigned(tools, queue, message, signature, proved)
-  return proving.pipe(Effect.catch((error) => Effect.succeed(later(error))))
+  return signature === undefined
+    ? openSealed(tools, queue, message, proved)
+    : openSigned(tools, queue, message, signature, proved)
 }

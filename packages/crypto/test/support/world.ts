@@ -78,8 +78,8 @@ export const textsOf = (messages: ReadonlyArray<ReceivedMessage.PeekedMessage>) 
   messages.map(({ body }) => text(body))
 
 /** Reason and description of what was put aside. */
-export const putAside = ({ raw }: World, queue = orders) =>
-  Effect.map(raw.peek(QueueAddress.deadLetter(queue), { max: 100 }), (messages) =>
+export const putAside = ({ raw }: Pick<World, "raw">, queue = orders) =>
+  Effect.map(raw.peek(QueueAddress.deadLetter(queue), { max: 1_000 }), (messages) =>
     messages.map(({ deadLetter }) => deadLetter?.reason ?? "")
   )
 
