@@ -12,7 +12,16 @@ import {
 import { AzureProvider } from "@queue-runtime/provider-azure"
 import { type EmulatorError, Fault, ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
 import { SessionWorker } from "@queue-runtime/sessions"
-import { Context, type Duration, Effect, Layer, References, Schedule, type Scope } from "effect"
+import {
+  Context,
+  type Duration,
+  Effect,
+  Layer,
+  Random,
+  References,
+  Schedule,
+  type Scope
+} from "effect"
 
 const orders = QueueName.makeUnsafe("orders")
 const events = QueueName.makeUnsafe("events")
@@ -32,6 +41,8 @@ interface World {
   readonly emulator: ServiceBusEmulator.Emulator
   /** What was handled of each session, in order; that of the plain queue under its name. */
   readonly handled: Map<string, Array<number>>
+  /** Rounds of sends that are through. */
+  sent: number
   /** What ended the workers, though it should not have. */
   readonly ends: ReadonlyArray<string>
 }
@@ -80,18 +91,13 @@ const world = Effect.gen(function* (): Effect.fn.Return<World, Failure, Scope.Sc
     ],
     { concurrency: 2 }
   )
-  // A refused credential ends a worker, which whoever supervises it starts again.
-  const supervised = Effect.retry(workers, {
-    schedule: Schedule.spaced("200 millis"),
-    while: ({ reason }) => reason._tag === "AuthenticationFailed"
-  })
   const ends: Array<string> = []
   yield* Effect.forkScoped(
-    Effect.tapError(Effect.provide(supervised, context), (error) =>
+    Effect.tapError(Effect.provide(workers, context), (error) =>
       Effect.sync(() => ends.push(`${error.reason._tag}: ${error.message}`))
     )
   )
-  return { client, emulator, handled, ends }
+  return { client, emulator, handled, sent: 0, ends }
 })
 
 const run = <A>(test: (world: World) => Effect.Effect<A, Failure, Scope.Scope>) =>
@@ -108,7 +114,8 @@ const riding = <A>(effect: Effect.Effect<A, QueueError.QueueError>) =>
   })
 
 /** Sends number `index` to the plain queue and to every session. */
-const sendAll = Effect.fnUntraced(function* ({ client }: World, index: number) {
+const sendAll = Effect.fnUntraced(function* (self: World, index: number) {
+  const { client } = self
   yield* riding(client.send(orders, yield* Message.text(String(index))))
   yield* Effect.forEach(
     sessionNames,
@@ -119,6 +126,7 @@ const sendAll = Effect.fnUntraced(function* ({ client }: World, index: number) {
       ),
     { concurrency: "unbounded", discard: true }
   )
+  self.sent++
 })
 
 const isAllHandled = ({ handled }: World, count: number): boolean =>
@@ -196,11 +204,37 @@ describe("workers over Service Bus ride out what happens to it", () => {
   )
 
   it.live(
+    "R5.4 R10.7 50 lost connections, whatever is under way: nothing lost, nothing left open",
+    () =>
+      run(
+        Effect.fnUntraced(function* (self) {
+          yield* sendAll(self, 0)
+          yield* until(() => isAllHandled(self, 1), "20 seconds")
+          for (let index = 1; index <= 50; index++) {
+            yield* Effect.forkChild(sendAll(self, index), { startImmediately: true })
+            yield* Effect.sleep(yield* Random.nextIntBetween(0, 150))
+            yield* self.emulator.dropConnections
+            // The sends of a round are through before the next one, so that their order is known.
+            yield* until(() => self.sent === index + 1, "20 seconds")
+          }
+          yield* assertRiddenOut(self, 51)
+          const connections = yield* self.emulator.connections
+          assert.strictEqual(connections.length, 1)
+          // A link a slot, a request for the next session each, senders, receivers, tokens and management.
+          assert.isAtMost(connections[0]?.links.length ?? 0, 4 * concurrency + 12)
+        }, Random.withSeed("50 lost connections"))
+      ),
+    90_000
+  )
+
+  it.live(
     "R5.4 a token that is refused for a while",
     () =>
       run(
         Effect.fnUntraced(function* (self) {
           for (const index of rounds.slice(0, 4)) yield* sendAll(self, index)
+          // Workers that were let in ride it out.
+          yield* until(() => isAllHandled(self, 4), "20 seconds")
           yield* Effect.scoped(
             Effect.gen(function* () {
               yield* self.emulator.inject({ operation: "Token", fault: Fault.unauthorized })

@@ -166,5 +166,52 @@ await within("§1.8 a session of a queue that does not exist", async ({ client }
   )
 )
 
+await within("§4.2 lost connections while calls begin", async ({ client, emulator }) => {
+  const sender = client.createSender("plain")
+  const receiver = client.createReceiver("plain", noRenewal)
+  const calls = [
+    () => sender.sendMessages({ body: "a" }),
+    () => receiver.peekMessages(1),
+    () => client.acceptSession("ordered", "A").then((session) => session.close()),
+    () => client.acceptSession("ordered", "B").then((session) => session.close())
+  ]
+  const over = new AbortController()
+  const users = calls.map(async (call) => {
+    while (!over.signal.aborted) {
+      await Promise.race([call().catch(() => undefined), sleep(1_000)])
+      await sleep(5)
+    }
+  })
+  for (let drops = 0; drops < 40; drops++) {
+    await Effect.runPromise(emulator.dropConnections)
+    await sleep(50 + (drops % 7) * 10)
+  }
+  over.abort()
+  await Promise.all(users)
+  const after = await Promise.race([
+    sender.sendMessages({ body: "b" }).then(
+      () => "a send succeeded",
+      (error: unknown) => `a send failed: ${String(error)}`
+    ),
+    sleep(6_000).then(() => "a send had not ended after 6 s")
+  ])
+  return `after 40 of them ${after}`
+})
+
+await within("§5.4 a settlement that is cut off", async ({ client, emulator }) => {
+  await send(client, ["a"])
+  const receiver = client.createReceiver("plain", noRenewal)
+  const [a] = await receiver.receiveMessages(1, { maxWaitTimeInMs: 2_000 })
+  if (a === undefined) return "a was not received"
+  const settled = receiver.completeMessage(a).then(
+    () => "it succeeded",
+    (error: unknown) => `it failed: ${String(error)}`
+  )
+  await Effect.runPromise(emulator.dropConnections)
+  await Promise.race([client.close(), sleep(1_000)])
+  // The SDK's timer for it is one of a minute, and keeps the process alive.
+  return Promise.race([settled, sleep(8_000, "it had not ended 8 s after the client was closed")])
+})
+
 print(`unhandled rejections of the SDK: ${unhandled}`)
 process.exit(0)

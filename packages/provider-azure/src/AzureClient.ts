@@ -8,6 +8,13 @@
  * closes. The SDK never retries: that is a policy's work, and its own retries would multiply with it.
  * Every call has a time limit, and an interrupted one is aborted.
  *
+ * **Gotchas**
+ *
+ * A client of the SDK's lives as long as its connection. The SDK can open it again, but what was begun
+ * meanwhile may hang in it for ever: so a connection that is lost, or that leaves three calls in a row
+ * without an answer, is made anew with a client of its own. A sender or receiver that was made in `use`
+ * is of no use after that: make it in each call.
+ *
  * @since 0.1.0
  */
 import type { ServiceBusClient } from "@azure/service-bus"
@@ -16,11 +23,12 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { QueueError } from "@queue-runtime/core"
+import { ProviderMetrics, type QueueError } from "@queue-runtime/core"
 import * as AzureConfig from "./AzureConfig.ts"
 import * as calls from "./internal/calls.ts"
 import * as connection from "./internal/connection.ts"
 import { defined } from "./internal/defined.ts"
+import * as errors from "./internal/errors.ts"
 import * as sdkVersion from "./internal/sdkVersion.ts"
 
 /**
@@ -100,10 +108,17 @@ export const make: (
   function* (options) {
     const config = yield* AzureConfig.make(options)
     yield* sdkVersion.check()
+    const opened: Array<Connection> = []
+    // Before they are there, and so until they are closed.
+    yield* ProviderMetrics.watch(errors.provider, () => ({
+      connections: opened.filter((one) => one.isOpen).length,
+      links: opened.reduce((sum, { links }) => sum + links, 0)
+    }))
     const first = yield* open(config)
     const others = yield* Effect.forEach(Array.from({ length: config.connections - 1 }), () =>
       open(config)
     )
+    opened.push(first, ...others)
     const use: Service["use"] = (f, { operation = "use", queue, timeout } = {}) =>
       calls.call(
         first,

@@ -23,8 +23,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { Defaults, PhysicalQueueName, QueueError, QueueName } from "@queue-runtime/core"
+import { Defaults, PhysicalQueueName, QueueError, QueueName, Setting } from "@queue-runtime/core"
 import * as connectionString from "./internal/connectionString.ts"
+
+const { described } = Setting
 
 const isDurationInput = (value: unknown): value is Duration.Input =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
@@ -113,20 +115,34 @@ export type Tier = typeof Tier.Type
 
 const settings = {
   /** Whether the queue is ordered: it requires sessions, and is received from by session. */
-  sessions: defaulted(Schema.Boolean, false),
+  sessions: defaulted(Schema.Boolean, false).pipe(
+    described("Whether the queue is ordered: it requires sessions.")
+  ),
   /** Deliveries of one message before the service moves it to the dead letters. */
-  deliveriesMax: defaulted(count(1, 2_000), Defaults.deliveriesMax),
+  deliveriesMax: defaulted(count(1, 2_000), Defaults.deliveriesMax).pipe(
+    described("Deliveries of one message before the service moves it to the dead letters.")
+  ),
   /** How long a delivery, or an accepted session, stays locked; renewed while it is worked on. */
-  lockDuration: defaulted(lock, Defaults.serviceBusLockDuration),
+  lockDuration: defaulted(lock, Defaults.serviceBusLockDuration).pipe(
+    described("How long a delivery, or an accepted session, stays locked.")
+  ),
   /** Largest message in bytes. Default: 256 KB, and 1 MB on Premium. */
-  messageSizeMax: Schema.optionalKey(count(1_024, Defaults.serviceBusMessageSizeMax)),
+  messageSizeMax: Schema.optionalKey(count(1_024, Defaults.serviceBusMessageSizeMax)).pipe(
+    described({
+      description: "Largest message.",
+      unit: "bytes",
+      default: "262144, and 1048576 on Premium"
+    })
+  ),
   /** Largest batch on the wire in bytes; the link's own limit counts as well. */
   sendSizeMax: defaulted(
     count(1_024, Defaults.serviceBusBatchSizeMax),
     Defaults.serviceBusBatchSizeMax
-  ),
+  ).pipe(described({ description: "Largest batch on the wire.", unit: "bytes" })),
   /** How long the queue remembers message ids; zero: it detects no duplicates. */
-  deduplicationWindow: defaulted(notNegative, Duration.zero)
+  deduplicationWindow: defaulted(notNegative, Duration.zero).pipe(
+    described("How long the queue remembers message ids; zero: it detects no duplicates.")
+  )
 }
 
 /**
@@ -153,7 +169,12 @@ export type QueueSettings = typeof QueueSettings.Type
  */
 export const QueueConfig = Schema.Struct({
   /** What it is called in the namespace: `acme/orders.v2`. Default: `prefix` and the logical name. */
-  path: Schema.optionalKey(checked(pathProblem)),
+  path: Schema.optionalKey(checked(pathProblem)).pipe(
+    described({
+      description: "What it is called in the namespace: acme/orders.v2.",
+      default: "prefix and the logical name"
+    })
+  ),
   ...settings
 })
 
@@ -186,12 +207,25 @@ const isTokenCredential = (value: unknown): value is TokenCredential =>
  */
 export const Credentials = Schema.Union([
   Schema.TaggedStruct("Default", {}),
-  Schema.TaggedStruct("ManagedIdentity", { clientId: Schema.optionalKey(text) }),
-  Schema.TaggedStruct("ClientSecret", { tenantId: text, clientId: text, clientSecret: secret }),
+  Schema.TaggedStruct("ManagedIdentity", {
+    clientId: Schema.optionalKey(text).pipe(
+      described("With ManagedIdentity, ClientSecret and WorkloadIdentity: the id of the client.")
+    )
+  }),
+  Schema.TaggedStruct("ClientSecret", {
+    tenantId: text.pipe(described("With ClientSecret and WorkloadIdentity: the id of the tenant.")),
+    clientId: text,
+    clientSecret: secret.pipe(described("With ClientSecret: the secret."))
+  }),
   Schema.TaggedStruct("WorkloadIdentity", {
     tenantId: Schema.optionalKey(text),
     clientId: Schema.optionalKey(text),
-    tokenFile: Schema.optionalKey(text)
+    tokenFile: Schema.optionalKey(text).pipe(
+      described({
+        description: "With WorkloadIdentity: the file that holds the token.",
+        default: "AZURE_FEDERATED_TOKEN_FILE"
+      })
+    )
   }),
   Schema.TaggedStruct("Token", {
     credential: Schema.declare(isTokenCredential, { expected: "a TokenCredential" })
@@ -266,36 +300,59 @@ const tierIssue = ({ others, queues, tier }: Queues) => {
 
 const fields = Schema.Struct({
   /** A shared access policy's, with or without an `EntityPath`. */
-  connectionString: Schema.optionalKey(secret),
+  connectionString: Schema.optionalKey(secret).pipe(
+    described({
+      description: "A shared access policy's, with or without an EntityPath.",
+      variable: "AZURE_SERVICE_BUS_CONNECTION_STRING"
+    })
+  ),
   /** Its host name: `acme.servicebus.windows.net`. */
-  namespace: Schema.optionalKey(checked(hostProblem)),
+  namespace: Schema.optionalKey(checked(hostProblem)).pipe(
+    described("The host name of the namespace: acme.servicebus.windows.net.")
+  ),
   /** Of no use beside a connection string, which has a key of its own. */
-  credentials: defaulted(Credentials, { _tag: "Default" }),
-  tier: defaulted(Tier, "standard"),
+  credentials: defaulted(Credentials, { _tag: "Default" }).pipe(
+    described(
+      "Who we are, where no connection string says it; Default is the chain of @azure/identity."
+    )
+  ),
+  tier: defaulted(Tier, "standard").pipe(described("What the namespace can do.")),
   /** `amqp` on port 5671, or `websockets` on 443 where that is all that gets out. */
-  transport: defaulted(Schema.Literals(["amqp", "websockets"]), "amqp"),
+  transport: defaulted(Schema.Literals(["amqp", "websockets"]), "amqp").pipe(
+    described("amqp on port 5671, or websockets on 443.")
+  ),
   /** An http or https proxy that tunnels by CONNECT. It may hold a password, so it is redacted. */
-  proxy: Schema.optionalKey(secret),
+  proxy: Schema.optionalKey(secret).pipe(
+    described("An http or https proxy that tunnels by CONNECT; with websockets only.")
+  ),
   /** Connections; queues are shared out among them. */
   connections: defaulted(
     count(1, Defaults.serviceBusConnectionsMax),
     Defaults.serviceBusConnections
-  ),
+  ).pipe(described("Connections; queues are shared out among them.")),
   /** Of a connection, its token and a link, together. */
-  connectTimeout: defaulted(positive, Defaults.serviceBusConnectTimeout),
+  connectTimeout: defaulted(positive, Defaults.serviceBusConnectTimeout).pipe(
+    described("How long a connection, its token and a link may take together.")
+  ),
   /** Of one call on an open link. */
-  requestTimeout: defaulted(positive, Defaults.serviceBusRequestTimeout),
+  requestTimeout: defaulted(positive, Defaults.serviceBusRequestTimeout).pipe(
+    described("How long one call on an open link may take.")
+  ),
   /** How long a receiver waits in vain before it is looked whether there is a backlog. */
-  watchdogInterval: defaulted(positive, Defaults.serviceBusWatchdogInterval),
+  watchdogInterval: defaulted(positive, Defaults.serviceBusWatchdogInterval).pipe(
+    described("How long a receiver waits in vain before it is looked whether there is a backlog.")
+  ),
   /** Time between two rebuilds of a link that is silent beside a backlog. */
-  rebuildInterval: defaulted(notNegative, Defaults.serviceBusRebuildInterval),
+  rebuildInterval: defaulted(notNegative, Defaults.serviceBusRebuildInterval).pipe(
+    described("Time between two rebuilds of a link that is silent beside a backlog.")
+  ),
   /** Put before the name of a queue that has no path of its own. */
   prefix: defaulted(
     Schema.String.check(
       Schema.isPattern(/^([\w-][\w/.-]*)?$/u, { expected: "ASCII letters, digits and / . - _" })
     ),
     ""
-  ),
+  ).pipe(described("Put before the name of a queue that has no path of its own.")),
   /** Queues by their logical name. */
   queues: defaulted(
     Schema.Record(Schema.String, QueueConfig).check(
@@ -305,7 +362,7 @@ const fields = Schema.Struct({
       })
     ),
     {}
-  ),
+  ).pipe(described("Queues by their logical name.")),
   /** The settings of every queue without an entry in `queues`. */
   others: defaulted(QueueSettings, {})
 })

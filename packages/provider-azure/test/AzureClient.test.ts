@@ -6,13 +6,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
-import { QueueAddress, QueueName } from "@queue-runtime/core"
+import { TestClock } from "effect/testing"
+import { Defaults, QueueAddress, QueueName } from "@queue-runtime/core"
 import { ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
 import { AzureClient, AzureProvider } from "../src/index.ts"
-import { Connection, socketOf } from "../src/internal/connection.ts"
+import { Connection } from "../src/internal/connection.ts"
+import { socketOf } from "../src/internal/inside.ts"
 import * as credentials from "../src/internal/credentials.ts"
-import { numbered, open, plain, sdk } from "./world.ts"
+import { connect, numbered, open, plain, sdk, send } from "./world.ts"
 
 describe("AzureClient", () => {
   it.live("nothing is opened before the first call, and everything closed with the scope", () =>
@@ -89,11 +92,74 @@ describe("AzureClient", () => {
       const [connection] = client.connections
       const start = performance.now()
       const error = yield* Effect.flip(
-        Effect.tryPromise(() => connection.within(300, (one) => one.acceptNextSession("ordered")))
+        Effect.tryPromise(() =>
+          connection.within(300, () => connection.client.acceptNextSession("ordered"))
+        )
       )
       assert.isDefined(error)
       assert.isBelow(performance.now() - start, 2_000)
     })
+  )
+
+  it.effect("R9.1 connections and links in use go up and come down", () =>
+    Effect.gen(function* () {
+      const registry: typeof Metric.MetricRegistry.Service = new Map()
+      const shown = () => {
+        const all = Metric.snapshotUnsafe(Context.make(Metric.MetricRegistry, registry))
+        return ["queue_runtime.connections", "queue_runtime.links"].map((name) => {
+          const found = all.find(({ id }) => id === name)
+          return found?.type === "Gauge" ? Number(found.state.value) : undefined
+        })
+      }
+      const emulator = yield* ServiceBusEmulator.make({ queues: { plain: {} } })
+      const scope = yield* Scope.make()
+      const { provider } = yield* connect(emulator).pipe(
+        Scope.provide(scope),
+        Effect.provideService(Metric.MetricRegistry, registry)
+      )
+      const sample = TestClock.adjust(Defaults.telemetryGaugeInterval)
+      yield* sample
+      assert.deepStrictEqual(shown(), [0, 0])
+      yield* send(provider, ["a"])
+      yield* sample
+      const [connections, links = 0] = shown()
+      assert.strictEqual(connections, 1)
+      // A sender, and two for tokens.
+      assert.isAtLeast(links, 3)
+      yield* emulator.dropConnections
+      yield* TestClock.withLive(Effect.sleep(100))
+      yield* sample
+      assert.deepStrictEqual(shown(), [0, 0])
+      yield* send(provider, ["b"])
+      yield* sample
+      assert.strictEqual(shown()[0], 1)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(shown(), [0, 0])
+    })
+  )
+
+  it.live(
+    "R10.6 a connection that is being opened is given up after its own time, not a call's",
+    () =>
+      Effect.gen(function* () {
+        const emulator = yield* ServiceBusEmulator.make({
+          queues: { plain: {} },
+          faults: [{ operation: "Connect", times: 1, fault: { _tag: "Swallow" } }]
+        })
+        const { client } = yield* connect(emulator, { connectTimeout: "1 second" })
+        const first = sdk(client)
+        const peek = (timeout: Duration.Duration) =>
+          client.use((one) => one.createReceiver(plain).peekMessages(1), { timeout })
+        for (const _ of numbered(4)) {
+          const error = yield* Effect.flip(peek(Duration.millis(100)))
+          assert.strictEqual(error.reason._tag, "Timeout")
+        }
+        assert.strictEqual(sdk(client), first)
+        const error = yield* Effect.flip(peek(Duration.seconds(1)))
+        assert.strictEqual(error.reason._tag, "Timeout")
+        assert.notStrictEqual(sdk(client), first)
+        assert.deepStrictEqual(yield* peek(Duration.seconds(5)), [])
+      })
   )
 
   it.live("where the SDK looks otherwise inside, its socket is left alone", () =>
@@ -103,11 +169,14 @@ describe("AzureClient", () => {
       assert.isUndefined(before)
       const { config } = client
       const connection = new Connection(config)
-      connection.look()
+      assert.strictEqual(connection.links, 0)
+      const { sdk: own } = connection
+      Object.defineProperty(own.client, "_connectionContext", { value: undefined })
+      own.look()
       connection.onLost(() => assert.fail("nothing was lost"))()
-      Object.defineProperty(connection.client, "_connectionContext", { value: undefined })
-      connection.look()
-      connection.onLost(() => assert.fail("nothing was lost"))()
+      assert.deepStrictEqual([connection.isOpen, connection.links], [false, 0])
+      own.lose()
+      assert.notStrictEqual(connection.sdk, own)
       yield* connection.close
     })
   )

@@ -120,7 +120,7 @@ describe("faults of the service", () => {
           )
           assert.isTrue(again.every((tag) => tag === "ok" || tag === "ReceiptExpired"))
           assert.isTrue(again.includes(applied ? "ReceiptExpired" : "ok"))
-          yield* Effect.sleep(seconds(6))
+          yield* emulator.expireLocks(plain)
           const left = yield* provider.receive(address, { max: 20, wait: Duration.zero })
           assert.deepStrictEqual(ids(left), [])
         })

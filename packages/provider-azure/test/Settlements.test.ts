@@ -12,7 +12,15 @@ const makeLink = () => {
   const ticks: Array<ReadonlyArray<string>> = []
   let tick: Array<string> = []
   const losses = new Losses()
-  const line: Line = { isClosed: false, onLost: (listener) => losses.on(listener) }
+  const line: Line = {
+    isClosed: false,
+    sdk: {
+      isUp: () => undefined,
+      timedOut: () => undefined,
+      onLost: (listener) => losses.on(listener)
+    },
+    onLost: (listener) => losses.on(listener)
+  }
   return {
     ticks,
     losses,

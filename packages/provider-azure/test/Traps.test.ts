@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import { type ReceivedMessage, SessionId, Verdict } from "@queue-runtime/core"
-import { socketOf } from "../src/internal/connection.ts"
+import { socketOf } from "../src/internal/inside.ts"
 import {
   accept,
   address,
@@ -145,16 +145,22 @@ describe("the traps of the SDK (SERVICEBUS.md §5)", () => {
 
   it.live("§5.4 two messages of one id keep each its own lock", () =>
     Effect.gen(function* () {
-      const { provider } = yield* open()
+      const { emulator, provider } = yield* open()
       yield* send(provider, ["same", "same"])
       const [first, second] = yield* receive(provider, 2)
       assert.isDefined(first)
       assert.isDefined(second)
       if (first === undefined || second === undefined) return
       assert.strictEqual(yield* settle(provider, first), "ok")
-      yield* Effect.sleep(seconds(3))
+      const locks = Effect.map(emulator.inspect(plain), ({ messages }) =>
+        messages.map(({ lockedUntil = 0 }) => lockedUntil)
+      )
+      const [before = 0, ...others] = yield* locks
+      assert.deepStrictEqual(others, [])
+      yield* Effect.sleep(500)
       assert.deepStrictEqual(tags(yield* provider.renewLock([second.receipt])), ["ok"])
-      yield* Effect.sleep(seconds(3))
+      const [after = 0] = yield* locks
+      assert.isAtLeast(after - before, 400)
       assert.strictEqual(yield* settle(provider, second), "ok")
     })
   )

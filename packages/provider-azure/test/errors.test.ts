@@ -86,6 +86,14 @@ describe("errors", () => {
       "ConnectionFailed Transient"
     ],
     ["The underlying AMQP connection is closed.", "ConnectionFailed Transient"],
+    // What a call says whose connection was lost while it made its link, with no error to tell.
+    ["Unknown error encountered.", "ConnectionFailed Transient"],
+    ["Failed to connect", "ConnectionFailed Transient"],
+    [
+      "INTERNAL ERROR: failed to create receiver but without an error.",
+      "ConnectionFailed Transient"
+    ],
+    ["Link failed to initialize, cannot get max message size.", "ConnectionFailed Transient"],
     [
       'The receiver for "orders" has been closed and can no longer be used.',
       "ConnectionFailed Transient"

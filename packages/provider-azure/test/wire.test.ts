@@ -39,6 +39,27 @@ const back = (sent: Message.Stamped, now = 0) =>
 const text = fc.string({ unit: "grapheme" }).filter((one) => one.isWellFormed())
 
 describe("wire", () => {
+  it("R7.2 the details of a dead letter are one property, where the headers have room for it", () => {
+    const verdict = {
+      _tag: "DeadLetter",
+      reason: "Bad",
+      description: "very bad",
+      details: { service: "merge 😀", attempts: 2, firstFailedAt: DateTime.makeUnsafe(5) }
+    } as const
+    const [json = ""] = Object.values(wire.toDetails({}, verdict))
+    assert.deepStrictEqual(JSON.parse(json), {
+      service: "merge 😀",
+      attempts: 2,
+      firstFailedAt: "1970-01-01T00:00:00.005Z"
+    })
+    const { details: _, ...less } = verdict
+    assert.deepStrictEqual(wire.toDetails({}, less), {})
+    const applicationProperties = { one: "x".repeat(30_000), two: "y".repeat(18_900), n: 7 }
+    assert.strictEqual(Object.keys(wire.toDetails({ applicationProperties }, verdict)).length, 1)
+    const full = { applicationProperties: { ...applicationProperties, three: "z".repeat(200) } }
+    assert.deepStrictEqual(wire.toDetails(full, verdict), {})
+  })
+
   it("R1.5 any bytes, attributes and ids come back as they were", () => {
     fc.assert(
       fc.property(

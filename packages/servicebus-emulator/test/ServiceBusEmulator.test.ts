@@ -1,7 +1,9 @@
 import { createHmac } from "node:crypto"
+import { connect as connectSocket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { TestClock } from "effect/testing"
 import { type Inspection, ServiceBusEmulator } from "../src/index.ts"
 import { call, codeFrom, connect, linkCount, until, world } from "./world.ts"
@@ -92,6 +94,22 @@ describe("an emulator", () => {
         yield* send
         assert.strictEqual((yield* emulator.inspect("q")).active, 1)
       })
+  )
+
+  it.live("a connection that a fault keeps waiting is no reason not to stop", () =>
+    Effect.gen(function* () {
+      const emulator = yield* ServiceBusEmulator.make({
+        queues: { q: {} },
+        faults: [{ operation: "Connect", times: 1, fault: { _tag: "Swallow" } }]
+      })
+      const socket = connectSocket(emulator.port, emulator.host)
+      const closed = new Promise((resolve) => socket.once("close", resolve))
+      yield* Effect.promise(() => new Promise((resolve) => socket.once("connect", resolve)))
+      // The other end has it as well.
+      yield* Effect.sleep(50)
+      assert.isTrue(Option.isSome(yield* Effect.timeoutOption(emulator.stop, "2 seconds")))
+      yield* Effect.promise(() => closed)
+    })
   )
 
   it.live("stopped it refuses connections, started it is there again", () =>

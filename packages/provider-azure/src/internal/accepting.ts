@@ -1,16 +1,29 @@
-import type { ServiceBusReceiver, ServiceBusSessionReceiver } from "@azure/service-bus"
+import type { ServiceBusSessionReceiver } from "@azure/service-bus"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { Defaults, type QueueError, type QueueName, type SessionId } from "@queue-runtime/core"
-import { call, failed, keeping } from "./calls.ts"
+import {
+  Defaults,
+  QueueAddress,
+  type QueueError,
+  type QueueName,
+  type SessionId
+} from "@queue-runtime/core"
+import { call, keeping, limited } from "./calls.ts"
 import type { Context } from "./context.ts"
 import * as errors from "./errors.ts"
 import { longOf } from "./long.ts"
+import type { SdkClient } from "./sdkClient.ts"
 
-type Granted = Option.Option<ServiceBusSessionReceiver>
+/** A session that the service granted, and the client whose connection it goes over. */
+export interface Grant {
+  readonly receiver: ServiceBusSessionReceiver
+  readonly sdk: SdkClient
+}
+
+type Granted = Option.Option<Grant>
 
 /** An accept that waits for the next free session. */
 class Waiter {
@@ -57,7 +70,6 @@ export class Accepting {
   #requests = 0
   /** Whether the queue is known to be there and to have sessions. */
   #isVerified = false
-  #prober: ServiceBusReceiver | undefined
 
   constructor(context: Context, queue: QueueName.QueueName, path: string) {
     this.#context = context
@@ -69,9 +81,8 @@ export class Accepting {
     return this.#waiters.size === 0 && this.#requests === 0
   }
 
-  close(): void {
-    if (this.#prober !== undefined) this.#context.discard(this.#prober)
-  }
+  /** Nothing of it is open while it is idle. */
+  close(): void {}
 
   /** Ends the waits of those who still wait, when the provider closes. */
   release(): void {
@@ -86,28 +97,36 @@ export class Accepting {
     return sessionId === undefined ? place : { ...place, sessionId }
   }
 
-  #giveBack(receiver: ServiceBusSessionReceiver): void {
-    this.#context.discard(receiver)
+  #giveBack({ receiver, sdk }: Grant): void {
+    this.#context.discard(receiver, sdk)
+  }
+
+  /** Has the service asked over the client of now. */
+  #granting(
+    place: errors.Place,
+    start: (sdk: SdkClient) => Promise<ServiceBusSessionReceiver>
+  ): Effect.Effect<Grant, QueueError.QueueError> {
+    return Effect.suspend(() => {
+      const { sdk } = this.#context
+      return keeping(
+        this.#context,
+        place,
+        () => start(sdk).then((receiver): Grant => ({ receiver, sdk })),
+        (late) => this.#giveBack(late)
+      )
+    })
   }
 
   /** The session of this id, at once. */
-  byId(
-    sessionId: SessionId.SessionId
-  ): Effect.Effect<ServiceBusSessionReceiver, QueueError.QueueError> {
-    const place = this.#place(sessionId)
+  byId(sessionId: SessionId.SessionId): Effect.Effect<Grant, QueueError.QueueError> {
     const { connectTimeout } = this.#context.config
-    return Effect.uninterruptibleMask((restore) =>
-      restore(
-        keeping(
-          () => this.#context.connection.client.acceptSession(this.#path, sessionId, options),
-          (late) => this.#giveBack(late),
-          failed(this.#context, { ...place, timeout: connectTimeout })
-        )
-      ).pipe(
-        Effect.timeoutOrElse({
-          duration: connectTimeout,
-          orElse: () => Effect.fail(errors.timedOut(connectTimeout, place))
-        }),
+    const place = { ...this.#place(sessionId), timeout: connectTimeout }
+    return Effect.uninterruptibleMask((restore) => {
+      const granted = this.#granting(place, ({ client }) =>
+        client.acceptSession(this.#path, sessionId, options)
+      )
+      // The time limit inside: outside of it nobody could end the wait before the limit does.
+      return restore(limited(this.#context, place, connectTimeout)(granted)).pipe(
         Effect.tap(() => Effect.sync(() => this.#isUp())),
         Effect.catch((error) =>
           error.reason._tag === "SessionLocked" || error.retry === "Never"
@@ -115,12 +134,11 @@ export class Accepting {
             : Effect.fail(error)
         )
       )
-    )
+    })
   }
 
   #isUp(): void {
     this.#isVerified = true
-    this.#context.isUp()
   }
 
   /** The next free session; none when there is none before the wait is over. */
@@ -183,18 +201,11 @@ export class Accepting {
     const startedAt = this.#context.now()
     const limit = Duration.sum(this.#context.config.connectTimeout, Duration.millis(millis))
     const place = { ...this.#place(), timeout: limit }
-    return keeping(
-      () =>
-        this.#context.connection.within(millis, (client) =>
-          client.acceptNextSession(this.#path, options)
-        ),
-      (late) => this.#giveBack(late),
-      failed(this.#context, place)
+    const { connection } = this.#context
+    return this.#granting(place, ({ client }) =>
+      connection.within(millis, () => client.acceptNextSession(this.#path, options))
     ).pipe(
-      Effect.timeoutOrElse({
-        duration: limit,
-        orElse: () => Effect.fail(errors.timedOut(limit, place))
-      }),
+      limited(this.#context, place, limit),
       Effect.result,
       Effect.flatMap((result) => {
         if (Result.isFailure(result)) {
@@ -216,14 +227,14 @@ export class Accepting {
     )
   }
 
-  #offer(receiver: ServiceBusSessionReceiver): void {
+  #offer(grant: Grant): void {
     const [waiter] = this.#waiters
     if (waiter === undefined || this.#context.isClosed) {
-      this.#giveBack(receiver)
+      this.#giveBack(grant)
       return
     }
     this.#waiters.delete(waiter)
-    waiter.granted = Option.some(receiver)
+    waiter.granted = Option.some(grant)
     Deferred.doneUnsafe(waiter.done, Effect.succeed(waiter.granted))
   }
 
@@ -262,10 +273,12 @@ export class Accepting {
   get exists(): Effect.Effect<void, QueueError.QueueError> {
     return Effect.suspend(() => {
       const { connectTimeout } = this.#context.config
-      const prober = (this.#prober ??= this.#context.connection.client.createReceiver(this.#path))
+      const address = QueueAddress.queue(this.#queue)
       return Effect.map(
         call(this.#context, this.#place(), connectTimeout, (abortSignal) =>
-          prober.peekMessages(1, { abortSignal, fromSequenceNumber: longOf(0n) })
+          this.#context
+            .peeker(this.#path, address)
+            .peekMessages(1, { abortSignal, fromSequenceNumber: longOf(0n) })
         ),
         () => this.#isUp()
       )

@@ -30,6 +30,9 @@ export const deliveryCount = `${own}delivery-count`
 /** On a dead letter of ours: when it was put aside. */
 export const deadLetteredAt = `${own}dead-lettered-at`
 
+/** On a dead letter of ours: what else is known of the failure, as JSON. */
+export const deadLetterDetails = `${own}dead-letter-details`
+
 /** The trace context as the SDKs of Azure write and read it. */
 const diagnosticId = "Diagnostic-Id"
 

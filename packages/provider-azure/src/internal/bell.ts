@@ -1,7 +1,6 @@
 import type { ServiceBusReceivedMessage } from "@azure/service-bus"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import { Defaults } from "@queue-runtime/core"
+import { closing } from "./calls.ts"
 import type { Context } from "./context.ts"
 import { protect } from "./inside.ts"
 import type { Link } from "./link.ts"
@@ -84,10 +83,9 @@ export class Bell {
       if (!this.isArmed || subscription === undefined) return Effect.succeed(true)
       protect(this.link.receiver)
       this.#subscription = undefined
-      return Effect.tryPromise(() => subscription.close()).pipe(
-        Effect.timeoutOption(Defaults.serviceBusCloseWait),
-        Effect.match({ onFailure: () => false, onSuccess: Option.isSome }),
-        Effect.tap(() => Effect.sync(() => this.#isDisarmed()))
+      return Effect.tap(
+        closing(this.link.sdk, () => subscription.close()),
+        () => Effect.sync(() => this.#isDisarmed())
       )
     })
   }
@@ -109,7 +107,7 @@ export class Bell {
     if (subscription === undefined) return
     protect(this.link.receiver)
     // Now, not soon: the SDK would bring it back by itself, and then there were two.
-    const closing = subscription.close()
-    this.#context.shared.fork(Effect.ignore(Effect.tryPromise(() => closing)))
+    const closed = subscription.close()
+    this.#context.shared.fork(Effect.ignore(Effect.tryPromise(() => closed)))
   }
 }

@@ -1,14 +1,30 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { QueueError } from "@queue-runtime/core"
+import * as Option from "effect/Option"
+import { Defaults, type QueueError } from "@queue-runtime/core"
 import * as errors from "./errors.ts"
+import type { SdkClient } from "./sdkClient.ts"
 
 /** What a call goes over: it may be closed, and it may be lost. */
 export interface Line {
   readonly isClosed: boolean
+  /** Who is told whether a call that is made now is answered. */
+  readonly sdk: Pick<SdkClient, "isUp" | "onLost" | "timedOut">
   /** Calls once when it is lost; answers how to forget it. */
   readonly onLost: (listener: () => void) => () => void
 }
+
+/**
+ * A line as far as its connection goes: for a receive, whose link the SDK closes by itself when the service
+ * is slow, and which it then ends well.
+ */
+export const connectionOf = (line: Line): Line => ({
+  get isClosed() {
+    return line.isClosed
+  },
+  sdk: line.sdk,
+  onLost: (listener) => line.sdk.onLost(listener)
+})
 
 /** The error of a failed call: what fails because we closed it says so. */
 export const failed =
@@ -35,6 +51,50 @@ export const over = <A>(
     return Effect.sync(forget)
   })
 
+/**
+ * Closes something, and answers whether that is known. It is not waited for long, nor any longer when its
+ * connection is lost.
+ */
+export const closing = (sdk: SdkClient, close: () => Promise<unknown>): Effect.Effect<boolean> =>
+  Effect.callback<boolean>((resume) => {
+    const end = (isClosed: boolean): void => resume(Effect.succeed(isClosed))
+    const forget = sdk.onLost(() => end(false))
+    void Promise.resolve()
+      .then(close)
+      .then(
+        () => end(true),
+        () => end(false)
+      )
+      .finally(forget)
+    return Effect.sync(forget)
+  }).pipe(
+    Effect.timeoutOption(Defaults.serviceBusCloseWait),
+    Effect.map(
+      Option.getOrElse(() => {
+        sdk.timedOut(Defaults.serviceBusCloseWait)
+        return false
+      })
+    )
+  )
+
+/** A time limit for a call; whether it was answered in time tells of the connection below it, too. */
+export const limited =
+  (line: Line, place: errors.Place, limit: Duration.Duration) =>
+  <A>(made: Effect.Effect<A, QueueError.QueueError>): Effect.Effect<A, QueueError.QueueError> =>
+    Effect.suspend(() => {
+      const { sdk } = line
+      return Effect.timeoutOrElse(
+        Effect.tap(made, () => Effect.sync(() => sdk.isUp())),
+        {
+          duration: limit,
+          orElse: () => {
+            sdk.timedOut(limit)
+            return Effect.fail(errors.timedOut(limit, place))
+          }
+        }
+      )
+    })
+
 /** A call of the SDK's with a time limit; its signal aborts when nobody waits any more. */
 export const call = <A>(
   line: Line,
@@ -45,10 +105,7 @@ export const call = <A>(
   Effect.suspend(() =>
     line.isClosed
       ? Effect.fail(errors.closed(place))
-      : Effect.timeoutOrElse(over(line, { ...place, timeout }, start), {
-          duration: timeout,
-          orElse: () => Effect.fail(errors.timedOut(timeout, place))
-        })
+      : limited(line, place, timeout)(over(line, { ...place, timeout }, start))
   )
 
 /**
@@ -56,19 +113,28 @@ export const call = <A>(
  * given back.
  */
 export const keeping = <A>(
+  line: Line,
+  place: errors.Place,
   start: () => Promise<A>,
-  late: (result: A) => void,
-  onError: (thrown: unknown) => QueueError.QueueError
+  late: (result: A) => void
 ): Effect.Effect<A, QueueError.QueueError> =>
   Effect.callback<A, QueueError.QueueError>((resume) => {
     let isWanted = true
+    const onError = failed(line, place)
+    const forget = line.onLost(() => {
+      if (!isWanted) return
+      isWanted = false
+      resume(Effect.fail(onError(errors.lineLost)))
+    })
     void Promise.resolve()
       .then(start)
       .then(
         (result) => (isWanted ? resume(Effect.succeed(result)) : late(result)),
         (error: unknown) => resume(Effect.fail(onError(error)))
       )
+      .finally(forget)
     return Effect.sync(() => {
       isWanted = false
+      forget()
     })
   })

@@ -5,9 +5,11 @@ import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import { Defaults, QueueAddress } from "@queue-runtime/core"
 import type * as AzureConfig from "../AzureConfig.ts"
-import type { Line } from "./calls.ts"
+import { closing, type Line } from "./calls.ts"
 import type { Connection } from "./connection.ts"
 import type { Deliveries } from "./deliveries.ts"
+import { endPending } from "./inside.ts"
+import type { SdkClient } from "./sdkClient.ts"
 
 /** What belongs to a whole provider. */
 export interface Shared {
@@ -27,8 +29,7 @@ export class Context implements Line {
   /** Each renewal is a request of its own. */
   readonly renewals = Semaphore.makeUnsafe(Defaults.serviceBusRenewalsMax)
   readonly #peekers = new Map<string, ServiceBusReceiver>()
-  /** What was closed while the connection was down, which the SDK only does while it is up. */
-  #unclosed: Array<() => Promise<void>> = []
+  #peekersOf: SdkClient | undefined
 
   constructor(shared: Shared, connection: Connection) {
     this.shared = shared
@@ -47,12 +48,21 @@ export class Context implements Line {
     return this.shared.isClosed || this.connection.isClosed
   }
 
+  get sdk(): SdkClient {
+    return this.connection.sdk
+  }
+
   /** A receiver that has no link: what goes by the service's management alone. */
   peeker(path: string, address: QueueAddress.QueueAddress): ServiceBusReceiver {
+    const { sdk } = this
+    if (sdk !== this.#peekersOf) {
+      this.#peekersOf = sdk
+      this.#peekers.clear()
+    }
     const key = QueueAddress.format(address)
     const known = this.#peekers.get(key)
     if (known !== undefined) return known
-    const made = this.connection.client.createReceiver(path, {
+    const made = sdk.client.createReceiver(path, {
       skipParsingBodyAsJson: true,
       skipConvertingDate: true,
       ...(address._tag === "DeadLetter" ? { subQueueType: "deadLetter" } : {})
@@ -70,25 +80,13 @@ export class Context implements Line {
     return this.shared.clock.currentTimeMillisUnsafe()
   }
 
-  /** Closes a receiver or sender without waiting for it; again when the connection is known to be up. */
-  discard(thing: { readonly close: () => Promise<void> }): void {
-    const close = () => thing.close()
-    this.#unclosed.push(close)
-    this.#closeSoon(close)
-  }
-
-  /** A call succeeded: the connection is up, and its socket may be a new one. */
-  isUp(): void {
-    this.connection.look()
-    if (this.#unclosed.length === 0) return
-    for (const close of this.#unclosed.splice(0)) this.#closeSoon(close)
-  }
-
-  #closeSoon(close: () => Promise<void>): void {
+  /** Closes a receiver or sender without waiting for it, unless it is gone with its client. */
+  discard(thing: { readonly close: () => Promise<void> }, sdk: SdkClient): void {
+    if (sdk.isLost) return
     this.shared.fork(
-      Effect.tryPromise(close).pipe(
-        Effect.timeoutOption(Defaults.serviceBusCloseWait),
-        Effect.ignore
+      Effect.tap(
+        closing(sdk, () => thing.close()),
+        () => Effect.sync(() => endPending(thing))
       )
     )
   }

@@ -282,7 +282,7 @@ const byMessage: ReadonlyArray<readonly [RegExp, Rule]> = [
   [/link with which the message was received is no longer alive/iu, sessionLockLost],
   [/session.* (?:is|has been) closed|receiver for session/iu, sessionLockLost],
   [
-    /unknown error occurred on the amqp|connection (?:is|was) (?:closed|reopening)|has been closed|is closed|link closed|link is not ready|permanently closed|socket|not open|disconnect/iu,
+    /unknown error (?:occurred on the amqp|encountered)|failed to connect|failed to create receiver|link failed to initialize|connection (?:is|was) (?:closed|reopening)|has been closed|is closed|link closed|link is not ready|permanently closed|socket|not open|disconnect/iu,
     connectionFailed
   ],
   [/timed out|time-?out/iu, timeout],

@@ -36,6 +36,19 @@ export const protect = (thing: unknown): void => {
   }
 }
 
+/**
+ * Gives the service as long as this to take back a credit that was not used. The SDK waits a fifth of a
+ * second, and then closes the link: a session is lost then because the service was slow once.
+ */
+export const drainWithin = (thing: unknown, millis: number): void => {
+  for (const place of places) {
+    const batching = at(thing, place, "_batchingReceiverLite")
+    if (typeof at(batching, "_drainTimeoutInMs") === "number" && Predicate.isObject(batching)) {
+      Object.defineProperty(batching, "_drainTimeoutInMs", { configurable: true, value: millis })
+    }
+  }
+}
+
 type Method = (this: unknown, ...values: Array<unknown>) => unknown
 
 const isMethod = (value: unknown): value is Method => typeof value === "function"
@@ -46,17 +59,126 @@ const invoke = (thing: unknown, name: string, ...values: ReadonlyArray<unknown>)
   if (isMethod(method)) Reflect.apply(method, thing, values)
 }
 
+/** The connection of a client, which the SDK keeps to itself; none where it looks otherwise inside. */
+const connectionOf = (client: unknown): unknown => at(client, "_connectionContext", "connection")
+
+/** The socket of a client; none where it looks otherwise inside, or where it has not got one yet. */
+export const socketOf = (client: unknown): unknown =>
+  at(connectionOf(client), "_connection", "socket")
+
+/** Whether the SDK takes its connection for open. */
+export const isConnectionOpen = (client: unknown): boolean => {
+  const isOpen = at(connectionOf(client), "isOpen")
+  return isMethod(isOpen) && Reflect.apply(isOpen, connectionOf(client), []) === true
+}
+
+/** Listens to the connection of a client, before the SDK does. */
+export const onConnection = (client: unknown, event: string, listener: () => void): void => {
+  invoke(connectionOf(client), "prependListener", event, listener)
+}
+
+const sizeOf = (value: unknown): number =>
+  Predicate.isObject(value) ? Object.values(value).length : 0
+
+/** The links on the connection of a client, those of the SDK's own included. */
+export const countLinks = (client: unknown): number => {
+  const sessions = at(connectionOf(client), "_connection", "local_channel_map")
+  if (!Predicate.isObject(sessions)) return 0
+  return Object.values(sessions).reduce<number>(
+    (count, session) => count + sizeOf(at(session, "links")),
+    0
+  )
+}
+
+const replace = (thing: unknown, name: string, value: () => unknown): void => {
+  if (Predicate.isObject(thing)) Object.defineProperty(thing, name, { configurable: true, value })
+}
+
+/** Closes the connection of a client and nothing else, which closes its links at the service as well. */
+export const closeConnection = (client: {
+  readonly close: () => Promise<void>
+}): Promise<unknown> => {
+  const connection = connectionOf(client)
+  const close = at(connection, "close")
+  return isMethod(close) ? Promise.resolve(Reflect.apply(close, connection, [])) : client.close()
+}
+
+/** Lets a client whose connection is lost open no other, whatever still waits for one in it. */
+export const seal = (client: unknown): void => {
+  replace(connectionOf(client), "open", () =>
+    Promise.reject(new Error("the connection was lost, and is closed"))
+  )
+  const context = at(client, "_connectionContext")
+  replace(context, "refreshConnection", () => undefined)
+  // No link is opened on it any more.
+  replace(context, "isConnectionClosing", () => true)
+}
+
 /**
- * Ends what a closed client leaves. The SDK waits a minute for the answer to a link that it asked for, and
- * its AMQP library waits for the service to end the socket; their timers keep the process alive. To both
- * the connection is lost now.
+ * Where a link of the SDK's keeps what it waits for: settlements, sends and requests, each up to a minute
+ * unless it hears of it.
+ */
+const pendingMaps = (holder: unknown): ReadonlyArray<Map<unknown, unknown>> =>
+  [
+    at(holder, "_deliveryDispositionMap"),
+    at(holder, "_link", "deliveryDispositionMap"),
+    at(holder, "_link", "_responsesMap"),
+    at(holder, "_responsesMap")
+  ].filter((map) => map instanceof Map)
+
+const isTimer = (value: unknown): value is NodeJS.Timeout => isMethod(at(value, "unref"))
+
+const clear = (timer: unknown): void => {
+  if (isTimer(timer)) clearTimeout(timer)
+}
+
+const endPendingIn = (map: Map<unknown, unknown>): void => {
+  const all = [...map.values()]
+  map.clear()
+  for (const one of all) {
+    clear(at(one, "timer"))
+    invoke(one, "cleanupBeforeResolveOrReject")
+    invoke(one, "reject", new Error("the link is closed"))
+  }
+}
+
+/** Ends what is pending on a receiver or sender that is closed: its timers keep the process alive. */
+export const endPending = (thing: unknown): void => {
+  for (const place of places) pendingMaps(at(thing, place)).forEach(endPendingIn)
+}
+
+/** Where a client keeps its links: those of its senders, receivers and sessions, and of management. */
+const books = ["senders", "messageReceivers", "messageSessions", "managementClients"]
+
+/**
+ * How to end what is under way on the links that a client has now: what is pending, and the timers that
+ * would renew their tokens, up to an hour later.
+ */
+export const endingLinks = (client: unknown): (() => void) => {
+  const context = at(client, "_connectionContext")
+  const links = books.flatMap((book) => {
+    const known = at(context, book)
+    return Predicate.isObject(known) ? Object.values(known) : []
+  })
+  const tokens = at(context, "cbsSession", "_cbsSenderReceiverLink")
+  const maps = [tokens, ...links].flatMap(pendingMaps)
+  return () => {
+    maps.forEach(endPendingIn)
+    for (const link of links) {
+      clear(at(link, "_tokenRenewalTimer"))
+      replace(link, "_ensureTokenRenewal", () => undefined)
+    }
+  }
+}
+
+/**
+ * Ends what a lost or closed client leaves. The SDK waits a minute for the answer to a link that it asked
+ * for, and its AMQP library waits for the service to end the socket; their timers keep the process alive.
+ * To both the connection is lost now.
  */
 export const endTransport = (client: unknown): void => {
-  const connection = at(client, "_connectionContext", "connection")
-  const amqp = at(connection, "_connection")
+  const amqp = at(connectionOf(client), "_connection")
   const socket = at(amqp, "socket")
-  // The SDK would open its links again.
-  invoke(connection, "removeAllListeners", "disconnected")
   if (socket !== undefined) invoke(amqp, "abort_socket", socket)
   // A connection that was closed in order tells nobody that it is gone.
   invoke(amqp, "emit", "disconnected", { connection: amqp, error: new Error("closed") })

@@ -2,14 +2,21 @@ import type { ServiceBusReceivedMessage, ServiceBusReceiver } from "@azure/servi
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import { Defaults, type Outcome, type QueueError, type Verdict } from "@queue-runtime/core"
+import {
+  Defaults,
+  type Outcome,
+  type QueueAddress,
+  type QueueError,
+  type Verdict
+} from "@queue-runtime/core"
 import * as attributes from "./attributes.ts"
-import { call, type Line } from "./calls.ts"
+import { call, limited, type Line } from "./calls.ts"
 import type { Context } from "./context.ts"
 import type { Delivery, Owner } from "./deliveries.ts"
-import * as errors from "./errors.ts"
+import type * as errors from "./errors.ts"
 import { at } from "./inside.ts"
 import { Losses } from "./losses.ts"
+import type { SdkClient } from "./sdkClient.ts"
 import { Settlements } from "./settlements.ts"
 import * as wire from "./wire.ts"
 
@@ -36,11 +43,10 @@ const byToken = (message: ServiceBusReceivedMessage): ServiceBusReceivedMessage 
   return Object.assign(copy, { delivery: {} })
 }
 
-/** A link that is gone takes no settlement and says nothing: it would be waited for in vain. */
-const live = (delivery: Delivery): ServiceBusReceivedMessage =>
-  delivery.isSpent || isLinkOpen(amqpLinkOf(delivery.message)) === false
-    ? byToken(delivery.message)
-    : delivery.message
+type Settler = Pick<
+  ServiceBusReceiver,
+  "completeMessage" | "abandonMessage" | "deadLetterMessage" | "renewMessageLock"
+>
 
 /** When it came first travels with an abandoned or dead-lettered message: the service tells none. */
 const facts = (delivery: Delivery): Record<string, string> => ({
@@ -51,7 +57,7 @@ const count = (delivery: Delivery): string => String((delivery.message.deliveryC
 
 /** What the settlement of one verdict asks of the SDK. */
 export const settlement = (
-  receiver: Pick<ServiceBusReceiver, "completeMessage" | "abandonMessage" | "deadLetterMessage">,
+  receiver: Omit<Settler, "renewMessageLock">,
   delivery: Delivery,
   message: ServiceBusReceivedMessage,
   verdict: Verdict.Verdict,
@@ -64,12 +70,13 @@ export const settlement = (
       return () => receiver.abandonMessage(message, facts(delivery))
     case "DeadLetter": {
       const lengthMax = Defaults.deadLetterDescriptionLengthMax
-      const description = verdict.description
+      const { description } = verdict
       return () =>
         receiver.deadLetterMessage(message, {
           ...facts(delivery),
           [attributes.deliveryCount]: count(delivery),
           [attributes.deadLetteredAt]: DateTime.formatIso(DateTime.makeUnsafe(now)),
+          ...wire.toDetails(message, verdict),
           deadLetterReason: wire.cut(verdict.reason, lengthMax),
           // Absent, the property would be there all the same, as null.
           deadLetterErrorDescription: wire.cut(description ?? "", lengthMax)
@@ -86,7 +93,10 @@ export const settlement = (
  */
 export class Link implements Owner, Line {
   readonly receiver: ServiceBusReceiver
+  readonly sdk: SdkClient
   readonly #context: Context
+  readonly #address: QueueAddress.QueueAddress
+  readonly #path: string
   readonly #settlements = new Settlements()
   readonly #losses = new Losses()
   /** The link below, as of the newest delivery: the SDK opens another one after a lost connection. */
@@ -100,9 +110,45 @@ export class Link implements Owner, Line {
   /** Whether it has answered since its last failure. */
   isWarm = false
 
-  constructor(context: Context, receiver: ServiceBusReceiver) {
+  constructor(context: Context, address: QueueAddress.QueueAddress, path: string) {
     this.#context = context
-    this.receiver = receiver
+    this.#address = address
+    this.#path = path
+    this.sdk = context.sdk
+    this.receiver = this.sdk.client.createReceiver(path, {
+      receiveMode: "peekLock",
+      // The SDK goes by message id, and two messages may have the same.
+      maxAutoLockRenewalDurationInMs: 0,
+      skipParsingBodyAsJson: true,
+      skipConvertingDate: true,
+      ...(address._tag === "DeadLetter" ? { subQueueType: "deadLetter" } : {})
+    })
+  }
+
+  /**
+   * A link that is gone takes no settlement and says nothing: it would be waited for in vain. What came
+   * over it is settled by its lock token, over the client of now.
+   */
+  #live(delivery: Delivery): {
+    readonly settler: Settler
+    readonly message: ServiceBusReceivedMessage
+  } {
+    const { isSpent, message } = delivery
+    if (this.sdk.isLost) {
+      const settler = this.#context.peeker(this.#path, this.#address)
+      return { settler, message: byToken(message) }
+    }
+    const isGone = isSpent || isLinkOpen(amqpLinkOf(message)) === false
+    return { settler: this.receiver, message: isGone ? byToken(message) : message }
+  }
+
+  get #line(): Line {
+    return this.sdk.isLost ? this.#context : this
+  }
+
+  /** Closes it, for what came over it is settled or can be by its token. */
+  discard(): void {
+    this.#context.discard(this.receiver, this.sdk)
   }
 
   get isClosed(): boolean {
@@ -111,7 +157,7 @@ export class Link implements Owner, Line {
 
   /** A link that the service detaches takes with it what was under way, and the SDK does not say so. */
   onLost(listener: () => void): () => void {
-    const forgets = [this.#context.onLost(listener), this.#losses.on(listener)]
+    const forgets = [this.sdk.onLost(listener), this.#losses.on(listener)]
     return () => {
       for (const forget of forgets) forget()
     }
@@ -159,15 +205,14 @@ export class Link implements Owner, Line {
     const { config } = this.#context
     return Effect.suspend(() => {
       const now = this.#context.now()
-      const make = settlement(this.receiver, delivery, live(delivery), verdict, now)
+      const { message, settler } = this.#live(delivery)
+      const make = settlement(settler, delivery, message, verdict, now)
       const timeout = config.requestTimeout
+      const line = this.#line
       return this.#settlements
-        .settle(this, { ...place, timeout }, verdict._tag === "Complete", make)
+        .settle(line, { ...place, timeout }, verdict._tag === "Complete", make)
         .pipe(
-          Effect.timeoutOrElse({
-            duration: timeout,
-            orElse: () => Effect.fail(errors.timedOut(timeout, place))
-          }),
+          limited(line, place, timeout),
           Effect.tap(() => Effect.sync(() => this.#remove(delivery))),
           Effect.tapError(() =>
             Effect.sync(() => {
@@ -183,10 +228,13 @@ export class Link implements Owner, Line {
     deliveries: ReadonlyArray<Delivery>,
     place: errors.Place
   ): Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>> {
-    const makes = deliveries.map((delivery) => () => this.receiver.completeMessage(live(delivery)))
+    const makes = deliveries.map((delivery) => () => {
+      const { message, settler } = this.#live(delivery)
+      return settler.completeMessage(message)
+    })
     const { requestTimeout } = this.#context.config
     return Effect.map(
-      this.#settlements.completeAll(this, place, requestTimeout, makes),
+      this.#settlements.completeAll(this.#line, place, requestTimeout, makes),
       (outcomes) => {
         for (const [index, delivery] of deliveries.entries()) {
           if (outcomes[index]?._tag === "Success") this.#remove(delivery)
@@ -200,7 +248,7 @@ export class Link implements Owner, Line {
   renew(delivery: Delivery, place: errors.Place): Effect.Effect<number, QueueError.QueueError> {
     const { config, renewals } = this.#context
     const renewal = call(this.#context, place, config.requestTimeout, () =>
-      this.receiver.renewMessageLock(delivery.message)
+      this.#live(delivery).settler.renewMessageLock(delivery.message)
     )
     return renewals.withPermits(1)(
       Effect.map(renewal, (until) => {

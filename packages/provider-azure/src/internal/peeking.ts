@@ -28,10 +28,11 @@ export const peek = (
 ): Effect.Effect<ReadonlyArray<ReceivedMessage.PeekedMessage>, QueueError.QueueError> =>
   Effect.suspend(() => {
     const { connectTimeout } = context.config
-    const receiver = context.peeker(path, address)
     const page = (from: bigint, count: number): Effect.Effect<Messages, QueueError.QueueError> =>
       call(context, place, connectTimeout, (abortSignal) =>
-        receiver.peekMessages(count, { abortSignal, fromSequenceNumber: longOf(from) })
+        context
+          .peeker(path, address)
+          .peekMessages(count, { abortSignal, fromSequenceNumber: longOf(from) })
       )
     const pages = (
       before: Messages,
@@ -47,7 +48,6 @@ export const peek = (
       })
     }
     return Effect.map(pages([], fromSequenceNumber), (messages) => {
-      context.isUp()
       const inHand = context.deliveries.inHand(address)
       return messages.map((message) =>
         wire.toPeeked(message, address, inHand.has(wire.sequenceTextOf(message)) ? 1 : 0)

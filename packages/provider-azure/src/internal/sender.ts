@@ -14,6 +14,7 @@ import type { Context } from "./context.ts"
 import type * as errors from "./errors.ts"
 import { at } from "./inside.ts"
 import { Losses } from "./losses.ts"
+import type { SdkClient } from "./sdkClient.ts"
 import * as wire from "./wire.ts"
 
 type Outcomes = ReadonlyArray<Outcome.Outcome<QueueProvider.Sent>>
@@ -29,7 +30,8 @@ interface Part {
 export class Sender implements Line {
   readonly #context: Context
   readonly #queue: AzureConfig.ResolvedQueue
-  readonly #sender: ServiceBusSender
+  #sender: ServiceBusSender
+  sdk: SdkClient
   /** The link has room for about a thousand transfers, and the SDK sleeps a second when there is none. */
   readonly #window = Semaphore.makeUnsafe(Defaults.serviceBusSendsMax)
   readonly #losses = new Losses()
@@ -40,7 +42,8 @@ export class Sender implements Line {
   constructor(context: Context, queue: AzureConfig.ResolvedQueue) {
     this.#context = context
     this.#queue = queue
-    this.#sender = context.connection.client.createSender(queue.path)
+    this.sdk = context.sdk
+    this.#sender = this.sdk.client.createSender(queue.path)
   }
 
   isIdle(): boolean {
@@ -53,7 +56,7 @@ export class Sender implements Line {
 
   /** A link that the service detaches takes with it what was under way, and the SDK does not say so. */
   onLost(listener: () => void): () => void {
-    const forgets = [this.#context.onLost(listener), this.#losses.on(listener)]
+    const forgets = [this.sdk.onLost(listener), this.#losses.on(listener)]
     return () => {
       for (const forget of forgets) forget()
     }
@@ -61,7 +64,6 @@ export class Sender implements Line {
 
   #isUp(): void {
     this.#isWarm = true
-    this.#context.isUp()
     const link = at(this.#sender, "_sender", "_link")
     if (link === this.#link) return
     this.#link = link
@@ -69,7 +71,28 @@ export class Sender implements Line {
   }
 
   close(): void {
-    this.#context.discard(this.#sender)
+    this.#context.discard(this.#sender, this.sdk)
+  }
+
+  /** A link of the client of now; after a loss, or where the link of before did not answer, a new one. */
+  #renew(): void {
+    this.sdk = this.#context.sdk
+    this.#sender = this.sdk.client.createSender(this.#queue.path)
+    this.#link = undefined
+    this.#isWarm = false
+  }
+
+  /** Others may still be under way on a link that did not answer one call. */
+  #giveUp(sender: ServiceBusSender): void {
+    if (sender !== this.#sender) return
+    const { sdk } = this
+    this.#renew()
+    this.#context.shared.fork(
+      Effect.delay(
+        Effect.sync(() => this.#context.discard(sender, sdk)),
+        this.#context.config.requestTimeout
+      )
+    )
   }
 
   /**
@@ -123,18 +146,23 @@ export class Sender implements Line {
 
   #call<A>(
     place: errors.Place,
-    start: (signal: AbortSignal) => Promise<A>
+    start: (sender: ServiceBusSender, signal: AbortSignal) => Promise<A>
   ): Effect.Effect<A, QueueError.QueueError> {
-    const { connectTimeout, requestTimeout } = this.#context.config
-    const timeout = this.#isWarm ? requestTimeout : connectTimeout
-    return call(this, place, timeout, start).pipe(
-      Effect.tap(() => Effect.sync(() => this.#isUp())),
-      Effect.tapError(() =>
-        Effect.sync(() => {
-          this.#isWarm = false
-        })
+    return Effect.suspend(() => {
+      if (this.sdk.isLost) this.#renew()
+      const { connectTimeout, requestTimeout } = this.#context.config
+      const sender = this.#sender
+      const timeout = this.#isWarm ? requestTimeout : connectTimeout
+      return call(this, place, timeout, (signal) => start(sender, signal)).pipe(
+        Effect.tap(() => Effect.sync(() => this.#isUp())),
+        Effect.tapError((error) =>
+          Effect.sync(() => {
+            this.#isWarm = false
+            if (error.reason._tag === "Timeout") this.#giveUp(sender)
+          })
+        )
       )
-    )
+    })
   }
 
   /** As many of these as fit into one batch of the link's real size and the queue's own. */
@@ -164,8 +192,8 @@ export class Sender implements Line {
 
   #batch(place: errors.Place): Effect.Effect<ServiceBusMessageBatch, QueueError.QueueError> {
     const make = (maxSizeInBytes?: number) =>
-      this.#call(place, (abortSignal) =>
-        this.#sender.createMessageBatch({
+      this.#call(place, (sender, abortSignal) =>
+        sender.createMessageBatch({
           abortSignal,
           ...(maxSizeInBytes === undefined ? {} : { maxSizeInBytes })
         })
@@ -179,7 +207,7 @@ export class Sender implements Line {
   #transfer(part: Part, place: errors.Place): Effect.Effect<void, QueueError.QueueError> {
     const sized = { ...place, bytes: part.bytes, bytesMax: this.#queue.messageSizeMax }
     return this.#window.withPermits(1)(
-      this.#call(sized, (abortSignal) => this.#sender.sendMessages(part.content, { abortSignal }))
+      this.#call(sized, (sender, abortSignal) => sender.sendMessages(part.content, { abortSignal }))
     )
   }
 }

@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -204,7 +205,8 @@ export const make = (client: Client, shared: Shared): Made => {
       holds.release
     ]
     return Effect.forEach(all, (one) => one, { concurrency: "unbounded", discard: true }).pipe(
-      Effect.timeoutOption(Defaults.serviceBusCloseWait),
+      // What is closed in it has the same limit, and tells the connection when that is over.
+      Effect.timeoutOption(Duration.sum(Defaults.serviceBusCloseWait, Defaults.idlePause)),
       Effect.asVoid
     )
   })

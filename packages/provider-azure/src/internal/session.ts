@@ -19,13 +19,15 @@ import {
   type SessionId,
   Verdict
 } from "@queue-runtime/core"
-import { call, type Line } from "./calls.ts"
+import type { Grant } from "./accepting.ts"
+import { call, closing, connectionOf, limited, type Line } from "./calls.ts"
 import type { Context } from "./context.ts"
 import { Delivery, type Owner } from "./deliveries.ts"
 import * as errors from "./errors.ts"
-import { protect } from "./inside.ts"
+import { drainWithin, endPending, protect } from "./inside.ts"
 import { amqpLinkOf, isLinkOpen, settlement } from "./link.ts"
 import { Losses } from "./losses.ts"
+import type { SdkClient } from "./sdkClient.ts"
 import * as sessionState from "./sessionState.ts"
 import { Settlements } from "./settlements.ts"
 import * as wire from "./wire.ts"
@@ -61,6 +63,8 @@ export class Session implements Owner, Line {
   readonly sessionId: SessionId.SessionId
   readonly #context: Context
   readonly #receiver: ServiceBusSessionReceiver
+  readonly sdk: SdkClient
+  readonly #forgetLoss: () => void
   readonly #settlements = new Settlements()
   readonly #losses = new Losses()
   #amqpLink: unknown
@@ -79,11 +83,15 @@ export class Session implements Owner, Line {
   #lockedUntil: number
   #end: "Lost" | "Released" | undefined
 
-  constructor(context: Context, queue: QueueName.QueueName, receiver: ServiceBusSessionReceiver) {
+  constructor(context: Context, queue: QueueName.QueueName, { receiver, sdk }: Grant) {
     this.#context = context
     this.queue = queue
     this.#receiver = receiver
+    this.sdk = sdk
+    this.#forgetLoss = sdk.onLost(() => this.#finish("Lost"))
     protect(receiver)
+    // Less than a call has, so that it ends by itself.
+    drainWithin(receiver, Duration.toMillis(context.config.requestTimeout) / 2)
     this.sessionId = wire.sessionIdOf(receiver.sessionId)
     this.#lockedUntil = receiver.sessionLockedUntilUtc.getTime()
   }
@@ -95,7 +103,8 @@ export class Session implements Owner, Line {
   /** Whether it is no longer ours, as far as can be told here. */
   #isLost(): boolean {
     if (this.#end !== undefined) return true
-    if (this.#context.now() < this.#lockedUntil && !this.#receiver.isClosed) return false
+    const isHeld = this.#context.now() < this.#lockedUntil && !this.sdk.isLost
+    if (isHeld && !this.#receiver.isClosed) return false
     this.#finish("Lost")
     return true
   }
@@ -103,13 +112,14 @@ export class Session implements Owner, Line {
   #finish(how: "Lost" | "Released"): void {
     if (this.#end !== undefined) return
     this.#end = how
+    this.#forgetLoss()
     for (const [delivery] of this.#inHand) this.#context.deliveries.remove(delivery)
     for (const [, { fiber }] of this.#delayed) fiber?.interruptUnsafe()
     this.#inHand.clear()
     this.#delayed.clear()
     this.#ready = []
     this.#kick.openUnsafe()
-    if (how === "Lost") this.#context.discard(this.#receiver)
+    if (how === "Lost") this.#context.discard(this.#receiver, this.sdk)
   }
 
   #lost(operation: string): QueueError.QueueError {
@@ -132,7 +142,7 @@ export class Session implements Owner, Line {
     return Effect.suspend(() => {
       if (this.#isLost()) return Effect.fail(this.#lost(operation))
       const { requestTimeout } = this.#context.config
-      return call(this.#context, this.#place(operation), requestTimeout, start).pipe(
+      return call(this, this.#place(operation), requestTimeout, start).pipe(
         Effect.tapError((error) => Effect.sync(() => this.#notice(error)))
       )
     })
@@ -255,7 +265,7 @@ export class Session implements Owner, Line {
 
   /** A link that the service detaches takes with it what was under way, and the SDK does not say so. */
   onLost(listener: () => void): () => void {
-    const forgets = [this.#context.onLost(listener), this.#losses.on(listener)]
+    const forgets = [this.sdk.onLost(listener), this.#losses.on(listener)]
     return () => {
       for (const forget of forgets) forget()
     }
@@ -299,7 +309,7 @@ export class Session implements Owner, Line {
     const { requestTimeout } = this.#context.config
     const place = this.#place("receive")
     const limit = Duration.sum(requestTimeout, Duration.millis(waitMillis))
-    return call(this.#context, place, limit, () =>
+    return call(connectionOf(this), place, limit, () =>
       this.#receiver.receiveMessages(max, { maxWaitTimeInMs: waitMillis })
     ).pipe(
       Effect.matchEffect({
@@ -397,10 +407,7 @@ export class Session implements Owner, Line {
         make
       )
       .pipe(
-        Effect.timeoutOrElse({
-          duration: requestTimeout,
-          orElse: () => Effect.fail(errors.timedOut(requestTimeout, place))
-        }),
+        limited(this, place, requestTimeout),
         Effect.result,
         Effect.tap((outcome) => Effect.sync(() => this.#ended(delivery, outcome))),
         Effect.flatMap(Effect.fromResult)
@@ -469,10 +476,12 @@ export class Session implements Owner, Line {
         { concurrency: "unbounded", discard: true }
       )
       this.#finish("Released")
+      // A session is gone with its connection.
+      if (this.sdk.isLost) return Effect.void
       return abandons.pipe(
-        Effect.andThen(Effect.tryPromise(() => this.#receiver.close())),
         Effect.timeoutOption(Defaults.serviceBusCloseWait),
-        Effect.ignore
+        Effect.andThen(closing(this.sdk, () => this.#receiver.close())),
+        Effect.andThen(Effect.sync(() => endPending(this.#receiver)))
       )
     })
   }

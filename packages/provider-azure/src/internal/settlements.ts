@@ -2,7 +2,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Outcome, QueueError } from "@queue-runtime/core"
-import { failed, type Line } from "./calls.ts"
+import { failed, limited, type Line } from "./calls.ts"
 import * as errors from "./errors.ts"
 
 interface Job {
@@ -68,12 +68,12 @@ export class Settlements {
   ): Effect.Effect<Outcomes> {
     return Effect.suspend(() => {
       const outcomes = Array.from<Outcome.Outcome<void> | undefined>({ length: makes.length })
-      return Effect.map(
-        Effect.timeoutOption(
-          this.#completed(line, { ...place, timeout }, makes, outcomes),
-          timeout
-        ),
-        () => outcomes.map((outcome) => outcome ?? Result.fail(errors.timedOut(timeout, place)))
+      return this.#completed(line, { ...place, timeout }, makes, outcomes).pipe(
+        limited(line, place, timeout),
+        Effect.ignore,
+        Effect.map(() =>
+          outcomes.map((outcome) => outcome ?? Result.fail(errors.timedOut(timeout, place)))
+        )
       )
     })
   }

@@ -14,7 +14,7 @@ import {
   Verdict
 } from "@queue-runtime/core"
 import { Bell } from "./bell.ts"
-import { call, failed, keeping } from "./calls.ts"
+import { call, connectionOf, keeping, limited } from "./calls.ts"
 import type { Context } from "./context.ts"
 import { Delivery } from "./deliveries.ts"
 import * as errors from "./errors.ts"
@@ -83,18 +83,7 @@ export class Source {
   }
 
   #newLink(): Link {
-    const { client } = this.#context.connection
-    return new Link(
-      this.#context,
-      client.createReceiver(this.#path, {
-        receiveMode: "peekLock",
-        // The SDK goes by message id, and two messages may have the same.
-        maxAutoLockRenewalDurationInMs: 0,
-        skipParsingBodyAsJson: true,
-        skipConvertingDate: true,
-        ...(this.address._tag === "DeadLetter" ? { subQueueType: "deadLetter" } : {})
-      })
-    )
+    return new Link(this.#context, this.address, this.#path)
   }
 
   /** Whether closing it would disturb nobody. */
@@ -292,7 +281,7 @@ export class Source {
     this.#isDone = true
     this.#forgetLoss()
     this.#kick.openUnsafe()
-    for (const link of [this.#link, ...this.#retired]) this.#context.discard(link.receiver)
+    for (const link of [this.#link, ...this.#retired]) link.discard()
     if (this.#bell !== undefined) this.#dropBell(this.#bell)
   }
 
@@ -316,7 +305,6 @@ export class Source {
           return
         }
         link.isWarm = true
-        this.#context.isUp()
         protect(link.receiver)
         const deliveries = result.success.map((message) => this.#deliver(message, link))
         const left = this.#distribute(deliveries)
@@ -350,15 +338,11 @@ export class Source {
     const timeout = link.isWarm ? config.requestTimeout : config.connectTimeout
     const place = { ...this.#place("receive"), timeout }
     return keeping(
+      connectionOf(link),
+      place,
       () => link.receiver.receiveMessages(count, { maxWaitTimeInMs: gatherMillis }),
-      (late) => this.#spare(late.map((message) => this.#deliver(message, link))),
-      failed(this.#context, place)
-    ).pipe(
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () => Effect.fail(errors.timedOut(timeout, place))
-      })
-    )
+      (late) => this.#spare(late.map((message) => this.#deliver(message, link)))
+    ).pipe(limited(link, place, timeout))
   }
 
   /**
@@ -367,21 +351,27 @@ export class Source {
    */
   #replace(link: Link): void {
     if (this.#link !== link || this.#context.isClosed) return
-    this.#retired.push(link)
+    this.#retire(link)
     this.#link = this.#newLink()
+  }
+
+  /** It may still settle what came over it; one that is lost is gone with its client. */
+  #retire(link: Link): void {
+    if (!link.sdk.isLost) this.#retired.push(link)
   }
 
   /** Another link takes over before the deliveries of this one span too much. */
   #rotate(wanted: number): void {
-    if (this.#link.spread + wanted > Defaults.serviceBusLinkSpreadMax) this.#replace(this.#link)
+    const { sdk, spread } = this.#link
+    if (sdk.isLost || spread + wanted > Defaults.serviceBusLinkSpreadMax) this.#replace(this.#link)
     const now = this.#context.now()
     const left: Array<Link> = []
     for (const link of this.#retired) {
-      if (link.isIdle(now)) this.#context.discard(link.receiver)
-      else left.push(link)
+      if (link.isIdle(now)) link.discard()
+      else if (!link.sdk.isLost) left.push(link)
     }
     const over = Math.max(0, left.length - Defaults.serviceBusRetiredLinksMax)
-    for (const link of left.splice(0, over)) this.#context.discard(link.receiver)
+    for (const link of left.splice(0, over)) link.discard()
     this.#retired = left
   }
 
@@ -396,18 +386,20 @@ export class Source {
 
   #newBell(): Bell {
     this.#forgetLoss()
-    // The SDK would bring it back by itself, with a credit that perhaps nobody wants.
-    this.#forgetLoss = this.#context.onLost(() => this.#bellEnded())
-    return new Bell(this.#context, this.#newLink(), {
-      rang: (message, link) => this.#rang(message, link),
+    const link = this.#newLink()
+    this.#forgetLoss = link.sdk.onLost(() => this.#bellEnded())
+    return new Bell(this.#context, link, {
+      rang: (message, from) => this.#rang(message, from),
       failed: (thrown) => this.#bellFailed(thrown)
     })
   }
 
   #dropBell(bell: Bell): void {
     bell.discard()
-    this.#retired.push(bell.link)
-    if (this.#bell === bell) this.#bell = undefined
+    this.#retire(bell.link)
+    if (this.#bell !== bell) return
+    this.#bell = undefined
+    this.#forgetLoss()
   }
 
   /** Lets nothing more come; a bell that does not say that it stopped is of no use any more. */
@@ -423,7 +415,7 @@ export class Source {
 
   #rang(message: ServiceBusReceivedMessage, link: Link): void {
     this.#bellFailures = 0
-    this.#context.isUp()
+    link.sdk.isUp()
     this.#spare(this.#distribute([this.#deliver(message, link)]))
     // Where one came there may be more.
     for (const waiter of this.#waiters) waiter.isAsked = false
@@ -459,7 +451,9 @@ export class Source {
       const { config } = this.#context
       const place = this.#place("watchdog")
       const peek = call(this.#context, place, config.requestTimeout, () =>
-        this.#link.receiver.peekMessages(1, { fromSequenceNumber: longOf(0n) })
+        this.#context
+          .peeker(this.#path, this.address)
+          .peekMessages(1, { fromSequenceNumber: longOf(0n) })
       )
       return Effect.flatMap(Effect.result(peek), (peeked) =>
         Result.isFailure(peeked) || peeked.success.length === 0 ? Effect.void : this.#probe
@@ -474,11 +468,11 @@ export class Source {
         Effect.result(this.#grab(fresh, Math.max(1, this.#wantedCount()))),
         (result) => {
           if (Result.isFailure(result) || result.success.length === 0) {
-            this.#context.discard(fresh.receiver)
+            fresh.discard()
             return Effect.void
           }
           fresh.isWarm = true
-          this.#retired.push(fresh)
+          this.#retire(fresh)
           const deliveries = result.success.map((message) => this.#deliver(message, fresh))
           this.#spare(this.#distribute(deliveries))
           return this.#rebuild(fresh)

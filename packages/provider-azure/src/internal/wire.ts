@@ -1,13 +1,17 @@
 import type { ServiceBusMessage, ServiceBusReceivedMessage } from "@azure/service-bus"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import {
+  Defaults,
   type Message,
   MessageId,
   type QueueAddress,
-  type ReceivedMessage,
+  ReceivedMessage,
   type Receipt,
-  SessionId
+  SessionId,
+  type Verdict
 } from "@queue-runtime/core"
 import * as attributes from "./attributes.ts"
 
@@ -158,6 +162,34 @@ const countOf = (value: unknown): number | undefined => {
 
 type Properties = Readonly<Record<string, unknown>>
 
+const Details = Schema.fromJsonString(Schema.toCodecJson(ReceivedMessage.DeadLetterDetails))
+
+const encodeDetails = Schema.encodeSync(Details)
+
+const decodeDetails = Schema.decodeUnknownOption(Details)
+
+/**
+ * The property of a dead letter that says more than why; none where the message's own properties leave no
+ * room for it in the headers.
+ */
+export const toDetails = (
+  { applicationProperties = {} }: Pick<ServiceBusReceivedMessage, "applicationProperties">,
+  { description = "", details, reason }: Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>
+): Record<string, string> => {
+  if (details === undefined) return {}
+  const text = encodeDetails(details)
+  let total =
+    attributes.propertySize(attributes.deadLetterDetails, text) +
+    attributes.propertySize(attributes.deadLetterReason, reason) +
+    attributes.propertySize(attributes.deadLetterDescription, description)
+  for (const [name, value] of Object.entries(applicationProperties)) {
+    total += attributes.propertySize(name, String(value))
+  }
+  return total > Defaults.serviceBusPropertiesSizeMax
+    ? {}
+    : { [attributes.deadLetterDetails]: text }
+}
+
 const deadLetterOf = (
   message: ServiceBusReceivedMessage,
   properties: Properties,
@@ -172,7 +204,11 @@ const deadLetterOf = (
     ...(typeof description === "string" && description !== "" ? { description } : {}),
     source: address.queue,
     time: timeOf(properties[attributes.deadLetteredAt]) ?? enqueuedAt,
-    deliveryCount: countOf(properties[attributes.deliveryCount]) ?? message.deliveryCount ?? 0
+    deliveryCount: countOf(properties[attributes.deliveryCount]) ?? message.deliveryCount ?? 0,
+    ...Option.match(decodeDetails(properties[attributes.deadLetterDetails]), {
+      onNone: () => ({}),
+      onSome: (details) => ({ details })
+    })
   }
 }
 

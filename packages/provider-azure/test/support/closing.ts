@@ -3,7 +3,14 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Message, MessageId, QueueAddress, QueueName, QueueProvider } from "@queue-runtime/core"
+import {
+  Message,
+  MessageId,
+  QueueAddress,
+  QueueName,
+  QueueProvider,
+  Verdict
+} from "@queue-runtime/core"
 import { AzureProvider } from "../../src/index.ts"
 
 const [connectionString = "", way] = process.argv.slice(2)
@@ -16,7 +23,15 @@ const program = Effect.gen(function* () {
   const provider = yield* QueueProvider.QueueProvider
   const text = yield* Message.text("one")
   yield* provider.send(plain, [Message.stamp(text, MessageId.makeUnsafe("one"))])
-  yield* provider.receive(QueueAddress.queue(plain), { max: 1, wait: Duration.seconds(5) })
+  const received = yield* provider.receive(QueueAddress.queue(plain), {
+    max: 1,
+    wait: Duration.seconds(5)
+  })
+  if (way === "cut") {
+    // The service cuts the connection instead of an answer, which the SDK waits for a minute.
+    const receipts = received.map(({ receipt }) => receipt)
+    return yield* Effect.ignore(provider.settle(receipts, Verdict.complete))
+  }
   const waiting = yield* Effect.forkChild(
     Effect.all(
       [

@@ -56,8 +56,6 @@ export class Connection {
     socket.setNoDelay(true)
     socket.on("data", (bytes: Buffer) => this.#onData(bytes))
     socket.on("end", () => socket.end())
-    // An error is followed by close, which says all there is to do.
-    socket.on("error", () => undefined)
     socket.on("close", () => this.#onClose())
   }
 

@@ -44,6 +44,8 @@ export class Server {
   readonly #host: Host
   readonly #options: ServerOptions
   #listener: Net.Server | undefined
+  /** All there are, those that a fault keeps from becoming a connection included. */
+  readonly #sockets = new Set<Net.Socket>()
   #connected = 0
   port: number
 
@@ -62,6 +64,10 @@ export class Server {
     const drop = () => {
       socket.destroy()
     }
+    this.#sockets.add(socket)
+    socket.once("close", () => this.#sockets.delete(socket))
+    // An error is followed by close, which says all there is to do.
+    socket.on("error", () => undefined)
     this.#service.faults.run(
       { operation: "Connect" },
       {
@@ -110,6 +116,7 @@ export class Server {
     const listener = this.#listener
     this.#listener = undefined
     for (const connection of this.#service.connections) connection.destroy()
+    for (const socket of this.#sockets) socket.destroy()
     if (listener === undefined) resume(Effect.void)
     else listener.close(() => resume(Effect.void))
   })
