@@ -11,20 +11,21 @@
  *
  * @since 0.1.0
  */
-import { SQSClient, type SQSClientConfig } from "@aws-sdk/client-sqs"
+import type { SQSClient } from "@aws-sdk/client-sqs"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { QueueAddress, QueueError } from "@queue-runtime/core"
 import * as AwsConfig from "./AwsConfig.ts"
-import * as credentials from "./internal/credentials.ts"
 import { defined } from "./internal/defined.ts"
 import * as errors from "./internal/errors.ts"
 import * as resolving from "./internal/resolving.ts"
+import * as sdk from "./internal/sdk.ts"
 import * as sdkVersion from "./internal/sdkVersion.ts"
 import * as transport from "./internal/transport.ts"
+import * as underWay from "./internal/underWay.ts"
 
 /**
  * A queue, or the dead-letter queue of one, as SQS knows it.
@@ -55,7 +56,7 @@ export interface Call {
  * @category models
  * @since 0.1.0
  */
-export type RequestHandler = NonNullable<SQSClientConfig["requestHandler"]>
+export type RequestHandler = sdk.RequestHandler
 
 /**
  * What the calls go over.
@@ -111,25 +112,6 @@ export class AwsClient extends Context.Service<AwsClient, Service>()(
   "@queue-runtime/provider-aws/AwsClient"
 ) {}
 
-const sdkConfig = (
-  config: AwsConfig.AwsConfig,
-  requestHandler: RequestHandler
-): SQSClientConfig => ({
-  ...defined({ region: config.region, endpoint: config.endpoint }),
-  credentials: credentials.make(config.credentials, { region: config.region, requestHandler }),
-  requestHandler,
-  // Ours decide, and they know what is safe to repeat.
-  maxAttempts: 1,
-  logger: transport.silent
-})
-
-/** Without what works for the silent logger: a copy of each input and output. */
-const makeSdk = (config: SQSClientConfig): SQSClient => {
-  const client = new SQSClient(config)
-  client.middlewareStack.remove("loggerMiddleware")
-  return client
-}
-
 /** One client at a time over one transport, which is what holds the sockets. */
 class Connection {
   readonly #make: () => SQSClient
@@ -138,7 +120,7 @@ class Connection {
 
   constructor(config: AwsConfig.AwsConfig, requestHandler: RequestHandler | undefined) {
     let handler = requestHandler
-    this.#make = () => makeSdk(sdkConfig(config, (handler ??= transport.make(config))))
+    this.#make = () => sdk.make(config, (handler ??= transport.make(config)))
   }
 
   client(): SQSClient {
@@ -156,7 +138,14 @@ class Connection {
   }
 }
 
-const makeUse = (config: AwsConfig.AwsConfig, connection: Connection): Service["use"] => {
+/** Thrown or rejected, it is the same. */
+const promised = <A>(f: () => Promise<A>): Promise<A> => new Promise((resolve) => resolve(f()))
+
+const makeUse = (
+  config: AwsConfig.AwsConfig,
+  connection: Connection,
+  calls: underWay.UnderWay
+): Service["use"] => {
   // Fixed keys are all there is, whoever asks.
   const areFixed = config.credentials._tag === "Keys"
   const classify = (thrown: unknown, place: errors.Place): QueueError.QueueError => {
@@ -169,15 +158,37 @@ const makeUse = (config: AwsConfig.AwsConfig, connection: Connection): Service["
   return (f, call = {}) => {
     const timeout = call.timeout ?? config.requestTimeout
     const place = { operation: call.operation ?? "use", ...defined({ queue: call.queue }), timeout }
-    return Effect.suspend(() => {
-      if (connection.isClosed) return Effect.fail(errors.closed(place))
-      return Effect.timeoutOrElse(
-        Effect.tryPromise({
-          try: (signal) => f(connection.client(), signal),
-          catch: (thrown) => (connection.isClosed ? errors.closed(place) : classify(thrown, place))
-        }),
-        { duration: timeout, orElse: () => Effect.fail(errors.timedOut(timeout, place)) }
+    const millis = Duration.toMillis(timeout)
+    return Effect.callback((resume) => {
+      if (connection.isClosed) return resume(Effect.fail(errors.closed(place)))
+      const controller = new AbortController()
+      const endWith = (error: QueueError.QueueError): void => {
+        resume(Effect.fail(error))
+        controller.abort()
+      }
+      const end = calls.begin(
+        millis,
+        () => endWith(errors.timedOut(timeout, place)),
+        () => endWith(errors.closed(place))
       )
+      promised(() => f(connection.client(), controller.signal)).then(
+        (answer) => {
+          end()
+          return resume(Effect.succeed(answer))
+        },
+        (thrown) => {
+          end()
+          return resume(
+            Effect.failSync(() =>
+              connection.isClosed ? errors.closed(place) : classify(thrown, place)
+            )
+          )
+        }
+      )
+      return Effect.sync(() => {
+        end()
+        controller.abort()
+      })
     })
   }
 }
@@ -203,7 +214,7 @@ export const make: (
     Effect.sync(() => new Connection(config, requestHandler)),
     (self) => Effect.sync(() => self.close())
   )
-  const use = makeUse(config, connection)
+  const use = makeUse(config, connection, yield* underWay.make)
   return { config, use, ...(yield* resolving.make(config, use)) }
 })
 

@@ -21,9 +21,11 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { Defaults, QueueError, QueueName } from "@queue-runtime/core"
+import { Defaults, QueueError, QueueName, Setting } from "@queue-runtime/core"
 import * as target from "./internal/target.ts"
 import { isLocalHost } from "./internal/localHost.ts"
+
+const { described } = Setting
 
 const isDurationInput = (value: unknown): value is Duration.Input =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
@@ -106,10 +108,14 @@ const isProxy = (value: string): boolean => /^https?:$/u.test(parsed(value)?.pro
  * @since 0.1.0
  */
 export const Target = Schema.Struct({
-  url: Schema.optionalKey(checked((url) => target.urlProblem(url) ?? endpointProblem(url))),
-  arn: Schema.optionalKey(checked(target.arnProblem)),
+  url: Schema.optionalKey(checked((url) => target.urlProblem(url) ?? endpointProblem(url))).pipe(
+    described("The URL of the queue.")
+  ),
+  arn: Schema.optionalKey(checked(target.arnProblem)).pipe(described("Its ARN.")),
   /** `.fifo` at the end of a FIFO queue's included. */
-  name: Schema.optionalKey(checked(target.nameProblem))
+  name: Schema.optionalKey(checked(target.nameProblem)).pipe(
+    described("The name it has in SQS, .fifo included.")
+  )
 })
 
 /**
@@ -122,39 +128,71 @@ export type Target = typeof Target.Type
 
 const settings = {
   /** Whether it is a FIFO queue, which is to say ordered. Default: whether its name ends in `.fifo`. */
-  fifo: Schema.optionalKey(Schema.Boolean),
+  fifo: Schema.optionalKey(Schema.Boolean).pipe(
+    described({
+      description: "Whether it is a FIFO queue, which is to say ordered.",
+      default: "whether its name ends in .fifo"
+    })
+  ),
   /** How long a delivery, or a held message group, stays locked; renewed while it is worked on. */
-  visibilityTimeout: defaulted(visibility, Defaults.sqsVisibilityTimeout),
+  visibilityTimeout: defaulted(visibility, Defaults.sqsVisibilityTimeout).pipe(
+    described("How long a delivery, or a held message group, stays locked.")
+  ),
   /** Deliveries of one message before it goes to the dead letters. */
-  deliveriesMax: defaulted(count(1, 1_000), Defaults.deliveriesMax),
+  deliveriesMax: defaulted(count(1, 1_000), Defaults.deliveriesMax).pipe(
+    described("Deliveries of one message before it goes to the dead letters.")
+  ),
   /** Largest message in bytes, where the queue is set to less than the service allows. */
-  messageSizeMax: defaulted(count(1_024, Defaults.sqsMessageSizeMax), Defaults.sqsMessageSizeMax),
+  messageSizeMax: defaulted(
+    count(1_024, Defaults.sqsMessageSizeMax),
+    Defaults.sqsMessageSizeMax
+  ).pipe(described({ description: "Largest message.", unit: "bytes" })),
   /**
    * What becomes of a message whose time to live is over when it is received: `drop`, or `deadLetter`
    * where there is a dead-letter queue.
    */
-  expired: defaulted(Schema.Literals(["drop", "deadLetter"]), "drop"),
+  expired: defaulted(Schema.Literals(["drop", "deadLetter"]), "drop").pipe(
+    described("What becomes of a message whose time to live is over.")
+  ),
   /**
    * On a FIFO queue: `strict` keeps the order whatever fails, with one message of a session under way;
    * `batch` sends several in one call, and a failure among them breaks the order.
    */
-  sendOrder: defaulted(Schema.Literals(["strict", "batch"]), "strict"),
+  sendOrder: defaulted(Schema.Literals(["strict", "batch"]), "strict").pipe(
+    described(
+      "On a FIFO queue: strict keeps the order whatever fails, batch sends several in one call."
+    )
+  ),
   /**
    * `auto`: text as text, other bytes in base64 with a mark. `base64`: every body in base64 without a
    * mark, as queue-runtime 0.2 for Rust does.
    */
-  bodyEncoding: defaulted(Schema.Literals(["auto", "base64"]), "auto"),
+  bodyEncoding: defaulted(Schema.Literals(["auto", "base64"]), "auto").pipe(
+    described(
+      "auto: text as text, other bytes marked and in base64; base64: every body, without a mark."
+    )
+  ),
   /** `messageGroup` where the FIFO queue remembers ids group by group (high throughput). */
-  deduplicationScope: defaulted(Schema.Literals(["queue", "messageGroup"]), "queue"),
+  deduplicationScope: defaulted(Schema.Literals(["queue", "messageGroup"]), "queue").pipe(
+    described("messageGroup where a FIFO queue remembers ids group by group.")
+  ),
   /**
    * Refuses what SQS does not really do: accepting a session by its id, and a redrive policy that may
    * overtake `deliveriesMax`.
    */
-  strict: defaulted(Schema.Boolean, false),
+  strict: defaulted(Schema.Boolean, false).pipe(
+    described(
+      "Refuses what SQS does not really do, and a redrive policy that may overtake deliveriesMax."
+    )
+  ),
   /** Receive calls under way at most. */
-  pollersMax: defaulted(count(1, Defaults.sqsSocketsMax), Defaults.sqsPollersMax),
+  pollersMax: defaulted(count(1, Defaults.sqsSocketsMax), Defaults.sqsPollersMax).pipe(
+    described("Receive calls under way at most.")
+  ),
   /** On a FIFO queue: message groups held by this process at most. */
-  groupsMax: defaulted(count(1, 10_000), Defaults.sqsGroupsMax)
+  groupsMax: defaulted(count(1, 10_000), Defaults.sqsGroupsMax).pipe(
+    described("Message groups held by this process at most.")
+  )
 }
 
 /**
@@ -237,16 +275,35 @@ export type QueueConfig = typeof QueueConfig.Type
  */
 export const SourceCredentials = Schema.Union([
   Schema.TaggedStruct("Default", {}),
-  Schema.TaggedStruct("Profile", { profile: text }),
+  Schema.TaggedStruct("Profile", {
+    profile: text.pipe(described("With Profile: a profile of the shared files."))
+  }),
   Schema.TaggedStruct("Keys", {
-    accessKeyId: text,
-    secretAccessKey: secret,
-    sessionToken: Schema.optionalKey(secret)
+    accessKeyId: text.pipe(described("With Keys: the id of the key.")),
+    secretAccessKey: secret.pipe(described("With Keys: the key.")),
+    sessionToken: Schema.optionalKey(secret).pipe(
+      described("With Keys: the token that goes with temporary keys.")
+    )
   }),
   Schema.TaggedStruct("WebIdentity", {
-    tokenFile: Schema.optionalKey(text),
-    roleArn: Schema.optionalKey(text),
-    sessionName: Schema.optionalKey(text)
+    tokenFile: Schema.optionalKey(text).pipe(
+      described({
+        description: "With WebIdentity: the file that holds the token.",
+        default: "AWS_WEB_IDENTITY_TOKEN_FILE"
+      })
+    ),
+    roleArn: Schema.optionalKey(text).pipe(
+      described({
+        description: "With WebIdentity and AssumeRole: the role.",
+        default: "AWS_ROLE_ARN"
+      })
+    ),
+    sessionName: Schema.optionalKey(text).pipe(
+      described({
+        description: "With WebIdentity and AssumeRole: what the session is called.",
+        default: "AWS_ROLE_SESSION_NAME"
+      })
+    )
   }),
   Schema.TaggedStruct("Container", {}),
   Schema.TaggedStruct("Instance", {})
@@ -272,9 +329,16 @@ export const Credentials = Schema.Union([
   Schema.TaggedStruct("AssumeRole", {
     roleArn: text,
     sessionName: Schema.optionalKey(text),
-    externalId: Schema.optionalKey(text),
+    externalId: Schema.optionalKey(text).pipe(
+      described("With AssumeRole: what the role asks for.")
+    ),
     /** Who assumes the role. */
-    source: defaulted(SourceCredentials, { _tag: "Default" })
+    source: defaulted(SourceCredentials, { _tag: "Default" }).pipe(
+      described({
+        description: "With AssumeRole: who assumes the role; any of the others.",
+        isOpaque: true
+      })
+    )
   })
 ])
 
@@ -298,24 +362,44 @@ const nameRule =
  */
 export const AwsConfig = Schema.Struct({
   /** Absent: the SDK's own, `AWS_REGION` and the shared files. */
-  region: Schema.optionalKey(text),
+  region: Schema.optionalKey(
+    text.check(Schema.isPattern(/^[\w-]*$/u, { expected: "ASCII letters, digits, - and _" }))
+  ).pipe(
+    described({ description: "The region.", variable: "AWS_REGION", default: "the shared files'" })
+  ),
   /** Another server than AWS; plain http for a local one only. Absent: `AWS_ENDPOINT_URL_SQS`, then AWS. */
-  endpoint: Schema.optionalKey(checked(endpointProblem)),
-  credentials: defaulted(Credentials, { _tag: "Default" }),
+  endpoint: Schema.optionalKey(checked(endpointProblem)).pipe(
+    described({
+      description: "Another server than AWS; plain http for a local one only.",
+      variable: "AWS_ENDPOINT_URL_SQS",
+      default: "AWS"
+    })
+  ),
+  credentials: defaulted(Credentials, { _tag: "Default" }).pipe(
+    described("Who we are; Default is the chain of the SDK.")
+  ),
   /** An http or https proxy that tunnels by CONNECT. It may hold a password, so it is redacted. */
-  proxy: Schema.optionalKey(redacted(isProxy, "must be an http or https URL")),
+  proxy: Schema.optionalKey(redacted(isProxy, "must be an http or https URL")).pipe(
+    described("An http or https proxy that tunnels by CONNECT.")
+  ),
   /** Sockets kept and reused, at most. */
-  socketsMax: defaulted(count(1, 10_000), Defaults.sqsSocketsMax),
-  connectTimeout: defaulted(positive, Defaults.sqsConnectTimeout),
+  socketsMax: defaulted(count(1, 10_000), Defaults.sqsSocketsMax).pipe(
+    described("Sockets kept and reused, at most.")
+  ),
+  connectTimeout: defaulted(positive, Defaults.sqsConnectTimeout).pipe(
+    described("How long connecting may take.")
+  ),
   /** Of one call, connecting included; a long poll has its wait on top. */
-  requestTimeout: defaulted(positive, Defaults.sqsRequestTimeout),
+  requestTimeout: defaulted(positive, Defaults.sqsRequestTimeout).pipe(
+    described("How long one call may take, connecting included.")
+  ),
   /** Put before the name of a queue that has no entry, or one that says neither url, arn nor name. */
   prefix: defaulted(
     Schema.String.check(
       Schema.isPattern(/^[\w-]*$/u, { expected: "ASCII letters, digits, - and _" })
     ),
     ""
-  ),
+  ).pipe(described("Put before the name of a queue that says no url, arn or name.")),
   /** Queues by their logical name. */
   queues: defaulted(
     Schema.Record(Schema.String, QueueConfig).check(
@@ -325,7 +409,7 @@ export const AwsConfig = Schema.Struct({
       })
     ),
     {}
-  ),
+  ).pipe(described("Queues by their logical name.")),
   /** The settings of every queue without an entry in `queues`. */
   others: defaulted(QueueSettings, {})
 })

@@ -17,10 +17,11 @@
  * **Gotchas**
  *
  * Whether a queue has a redrive policy is asked for when the provider starts, for queues with an entry in
- * `queues`: of others no dead letters are known. Interrupting a receive ends the caller's wait; the poll
+ * `queues`: of others no dead letters are known. What could not be asked then, since the service was not
+ * there, is asked for again until it is known. Interrupting a receive ends the caller's wait; the poll
  * ends later, and what it brings is for the next one who waits, or released, which SQS counts as a
- * receive. `deliveryCount` does not count it as long as this process remembers; another process's is an
- * upper bound.
+ * receive. `deliveryCount` does not count it as long as this process remembers; another process's counts
+ * in part, and never so that a message is put aside unseen by them alone (`docs/sessions-on-sqs.md`).
  *
  * @since 0.1.0
  */
@@ -40,6 +41,7 @@ import { Lines } from "./internal/router/lines.ts"
 import type { OutOfOrder } from "./internal/router/sending.ts"
 import * as service from "./internal/router/service.ts"
 import * as starting from "./internal/router/starting.ts"
+import * as underWay from "./internal/underWay.ts"
 
 /**
  * What `send` answers of a message that was sent behind one of its session that was not: with
@@ -89,13 +91,14 @@ export const make: Effect.Effect<
 > = Effect.gen(function* () {
   const client = yield* AwsClient.AwsClient
   const plane = sqs.make(client)
-  const known = yield* starting.look(client.config, plane)
+  const { known, left } = yield* starting.look(client.config, plane)
   const prefix = yield* MessageId.generate
   const scope = yield* Scope.make()
   const shared: Shared = {
     sqs: plane,
     receipts: new Receipts(prefix),
     scope,
+    waits: yield* underWay.make,
     isClosed: false
   }
   const lines = new Lines(client.config, known, shared)
@@ -114,6 +117,12 @@ export const make: Effect.Effect<
       )
     })
   )
+  for (const name of left) {
+    const learning = Effect.map(starting.lookAgain(client.config, name, plane), (found) => {
+      if (found !== undefined) lines.learn(name, found)
+    })
+    yield* Effect.forkIn(learning, scope)
+  }
   return service.make(lines)
 })
 

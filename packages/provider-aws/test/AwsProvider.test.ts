@@ -13,12 +13,14 @@ import {
 import { TestClock } from "effect/testing"
 import {
   type Capabilities,
+  Defaults,
   Message,
   MessageId,
   QueueAddress,
   QueueName,
   QueueProvider,
   Receipt,
+  SessionId,
   Verdict
 } from "@queue-runtime/core"
 import { SqsBroker, SqsEmulator } from "@queue-runtime/sqs-emulator"
@@ -143,6 +145,55 @@ describe("receiving", () => {
         source: world.queue
       })
     })
+  )
+
+  it.effect("R3.6 what others received and gave back unseen is not put aside unseen here", () =>
+    Effect.gen(function* () {
+      for (const fifo of [false, true]) {
+        const { broker, dlq, name, provider } = yield* world.make({
+          fifo,
+          settings: { deliveriesMax: 3 }
+        })
+        const options = fifo ? { sessionId: SessionId.makeUnsafe("A") } : {}
+        yield* send(provider, ["a"], options)
+        // Processes that got it and ended before a handler had it.
+        for (let round = 0; round < 4; round++) {
+          yield* broker.call("ReceiveMessage", { QueueUrl: name, VisibilityTimeout: 1 })
+          yield* TestClock.adjust("1 second")
+        }
+        const from = fifo ? yield* held(provider, "A") : undefined
+        const counts: Array<string> = []
+        for (let round = 0; round < 3; round++) {
+          const received = yield* from === undefined ? receive(provider) : take(from)
+          counts.push(...counted(received))
+          yield* settleAs(from ?? provider, received, Verdict.abandon())
+        }
+        // Not above the maximum: a worker, which goes by it too, runs its handler.
+        assert.deepStrictEqual(counts, fifo ? ["a:2", "a:3"] : ["a:3", "a:3"])
+        assert.deepStrictEqual(yield* world.bodies(broker, dlq), ["a"])
+      }
+    })
+  )
+
+  it.effect(
+    "R3.6 one that ends every process that gets it goes to the dead letters all the same",
+    () =>
+      Effect.gen(function* () {
+        const { broker, connect, dlq, provider } = yield* world.make({
+          ...standard,
+          settings: { deliveriesMax: 2 }
+        })
+        yield* send(provider, ["a"])
+        const counts: Array<string> = []
+        for (let round = 0; round < 6; round++) {
+          const process = yield* world.closable(connect)
+          counts.push(...counted(yield* receive(process.value)))
+          yield* process.close
+          yield* TestClock.adjust("30 seconds")
+        }
+        assert.deepStrictEqual(counts, ["a:1", "a:2", "a:2", "a:2"])
+        assert.deepStrictEqual(yield* world.bodies(broker, dlq), ["a"])
+      })
   )
 
   it.effect(
@@ -594,6 +645,62 @@ describe("what a queue can do", () => {
         const error = yield* Effect.flip(ends(strict.connect))
         assert.strictEqual(error.reason._tag, "PermissionDenied")
       })
+  )
+
+  it.effect("R3.11 what could not be asked about at the start is asked for until it is known", () =>
+    Effect.gen(function* () {
+      const { broker, connect, dlq, name } = yield* world.make({ ...standard, isAlone: true })
+      yield* broker.call("SetQueueAttributes", { QueueUrl: name, Attributes: redrive(dlq, 100) })
+      const fault = yield* broker.inject({
+        action: "GetQueueAttributes",
+        fault: { _tag: "Fail", kind: "ServiceUnavailable" }
+      })
+      const provider = yield* ends(connect)
+      const deadLetters = () => provider.capabilities(world.queue).deadLetter
+      yield* send(provider, ["a"])
+      const [a] = yield* receive(provider)
+      assert.strictEqual(deadLetters(), "unsupported")
+      for (let minute = 0; minute < 10; minute++) yield* world.pass("1 minute")
+      assert.strictEqual(deadLetters(), "unsupported")
+      const asked = yield* world.calls(broker, "GetQueueAttributes")
+      // Ever more seldom, once a minute in the end.
+      assert.isAtLeast(asked, 10)
+      assert.isAtMost(asked, 18)
+      yield* fault.remove
+      yield* world.pass(Defaults.sqsLookPauseMax)
+      assert.strictEqual(deadLetters(), "emulated")
+      // Known, it is asked for no more, and what was used before knows it too.
+      yield* world.pass("10 minutes")
+      assert.strictEqual(yield* world.calls(broker, "GetQueueAttributes"), asked + 1)
+      const [again] = yield* receive(provider)
+      assert.strictEqual(again?.messageId, a?.messageId)
+      const bad = Verdict.deadLetter("Bad")
+      assert.deepStrictEqual(yield* settleAs(provider, again === undefined ? [] : [again], bad), [
+        "ok"
+      ])
+      assert.deepStrictEqual(yield* world.bodies(broker, dlq), ["a"])
+    })
+  )
+
+  it.effect("R3.11 what is refused at the start, or later, is not asked for again and again", () =>
+    Effect.gen(function* () {
+      const { broker, connect } = yield* world.make({ ...standard, isAlone: true })
+      const denied = { _tag: "Fail", kind: "AccessDenied" } as const
+      const action = "GetQueueAttributes"
+      yield* broker.inject({ action, times: 1, fault: denied })
+      yield* ends(connect)
+      yield* world.pass("10 minutes")
+      assert.strictEqual(yield* world.calls(broker, action), 2)
+      yield* broker.inject({
+        action,
+        times: 1,
+        fault: { _tag: "Fail", kind: "ServiceUnavailable" }
+      })
+      yield* broker.inject({ action, skip: 1, fault: denied })
+      yield* ends(connect)
+      yield* world.pass("10 minutes")
+      assert.strictEqual(yield* world.calls(broker, action), 4)
+    })
   )
 
   it.effect("R10.1 bad options are refused before anything starts, from configuration too", () =>

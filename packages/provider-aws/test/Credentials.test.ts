@@ -1,10 +1,12 @@
 import { ListQueuesCommand } from "@aws-sdk/client-sqs"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect } from "effect"
+import { DateTime, Effect, Result } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { QueueAddress, QueueName } from "@queue-runtime/core"
 import { AwsClient, type AwsConfig } from "../src/index.ts"
+import * as dataPlane from "../src/internal/sqs.ts"
 import * as Server from "./support/server.ts"
 
 /** What this machine's own environment says must not leak into the tests. */
@@ -256,6 +258,34 @@ describe("credentials", () => {
       assert.strictEqual(error.retry, "Transient")
       yield* list(client)
       assert.strictEqual(signer(server), "NEW")
+    })
+  )
+
+  it.live("R10.3 so do the calls of the data plane, whatever is kept between them", () =>
+    Effect.gen(function* () {
+      const path = yield* file("credentials", "")
+      const write = (id: string) =>
+        Effect.sync(() =>
+          writeFileSync(path, `[work]\naws_access_key_id = ${id}\naws_secret_access_key = secret\n`)
+        )
+      yield* environment({ AWS_SHARED_CREDENTIALS_FILE: path })
+      yield* write("KEY0")
+      const { client, server } = yield* signedWith({ _tag: "Profile", profile: "work" })
+      const name = QueueName.makeUnsafe("orders")
+      const url = `${server.url}/000000000000/orders`
+      const queue = { address: QueueAddress.queue(name), queue: name, url, isFifo: false }
+      const plane = dataPlane.make(client)
+      for (const id of ["KEY1", "KEY2"]) {
+        yield* write(id)
+        server.answer = () =>
+          signer(server) === id
+            ? { body: { Successful: [{ Id: "0" }] } }
+            : { status: 403, body: { __type: "ExpiredTokenException", message: "expired" } }
+        const error = yield* Effect.flip(plane.remove(queue, ["handle"]))
+        assert.strictEqual(error.reason._tag, "AuthenticationFailed")
+        assert.isTrue((yield* plane.remove(queue, ["handle"])).every(Result.isSuccess))
+        assert.strictEqual(signer(server), id)
+      }
     })
   )
 

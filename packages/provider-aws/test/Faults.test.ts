@@ -361,7 +361,8 @@ describe("receives and their end", () => {
         poll: () =>
           Effect.suspend(() => {
             polls++
-            return Effect.as(polls === 1 ? TestClock.setTime(0) : Effect.void, [])
+            const answer = { messages: [], sentAt: 0, isAgain: false }
+            return Effect.as(polls === 1 ? TestClock.setTime(0) : Effect.void, answer)
           }),
         arrived: () => Effect.void,
         failed: () => undefined

@@ -333,9 +333,23 @@ describe("counts", () => {
   it("keeps the time of the first delivery it made", () => {
     const counts = new Counts(10)
     assert.isUndefined(counts.firstDeliveredAt(delivery(1)))
-    counts.delivered(delivery(1), 7)
-    counts.delivered(delivery(1), 9)
+    counts.delivered(delivery(1), 7, true)
+    counts.delivered(delivery(1), 9, true)
     assert.strictEqual(counts.firstDeliveredAt(delivery(1)), 7)
+  })
+
+  it("R3.6 a delivery whose lock ran out unnoticed is ours, and counted once", () => {
+    const counts = new Counts(10)
+    const receives = [1, 2, 3].map((count) => delivery(1, count))
+    for (const [index, one] of receives.entries()) {
+      assert.deepStrictEqual([counts.seen(one), counts.next(one)], [index, index + 1])
+      counts.delivered(one, index, index === 0)
+      one.seen++
+    }
+    // The first two are heard of late: what became of them is known.
+    for (const one of receives) counts.ended(one)
+    const next = delivery(1, 4)
+    assert.deepStrictEqual([counts.seen(next), counts.next(next)], [3, 4])
   })
 
   it("R10.7 is bounded: the longest unused is forgotten first", () => {

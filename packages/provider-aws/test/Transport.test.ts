@@ -1,9 +1,15 @@
 import { ListQueuesCommand } from "@aws-sdk/client-sqs"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Deferred, Duration, Effect, Fiber, Option } from "effect"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
-import { type AddressInfo, connect, type Server as NetServer } from "node:net"
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type Server as NetServer,
+  type Socket
+} from "node:net"
 import { AwsClient, type AwsConfig } from "../src/index.ts"
 import * as selfSigned from "./support/selfSigned.ts"
 import * as Server from "./support/server.ts"
@@ -15,10 +21,10 @@ const call = (options: AwsConfig.Options) =>
     client.use((sqs, abortSignal) => sqs.send(new ListQueuesCommand({}), { abortSignal }))
   )
 
-const listening = (server: NetServer) =>
+const listening = (server: NetServer, host = "127.0.0.1") =>
   Effect.acquireRelease(
     Effect.callback<number>((resume) => {
-      server.listen(0, "127.0.0.1", () => {
+      server.listen(0, host, () => {
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- listening on TCP, so an AddressInfo
         resume(Effect.succeed((server.address() as AddressInfo).port))
       })
@@ -138,6 +144,84 @@ describe("transport", () => {
       assert.strictEqual(error.retry, "Never")
       assert.strictEqual(seen.length, 1)
       assert.strictEqual(server.served(), 0)
+    })
+  )
+})
+
+/** A server that writes what it is told to, piece by piece. */
+const raw = (write: (socket: Socket, calls: number) => void) =>
+  Effect.gen(function* () {
+    let calls = 0
+    const server = createTcpServer((socket) => {
+      socket.on("error", () => undefined)
+      socket.on("data", () => write(socket, ++calls))
+    })
+    return { port: yield* listening(server), calls: () => calls }
+  })
+
+const head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n"
+
+describe("an answer", () => {
+  it.live("R1.5 may come in pieces that cut a character in two", () =>
+    Effect.gen(function* () {
+      const body = Buffer.from(JSON.stringify({ QueueUrls: ["http://x/größe"] }))
+      const cut = body.indexOf(0xc3) + 1
+      const { port } = yield* raw((socket) => {
+        socket.write(`${head}transfer-encoding: chunked\r\n\r\n${cut.toString(16)}\r\n`)
+        socket.write(body.subarray(0, cut))
+        setImmediate(() => {
+          socket.write(`\r\n${(body.length - cut).toString(16)}\r\n`)
+          socket.write(body.subarray(cut))
+          socket.write("\r\n0\r\n\r\n")
+        })
+      })
+      const { QueueUrls } = yield* call({ endpoint: `http://127.0.0.1:${port}` })
+      assert.deepStrictEqual(QueueUrls, ["http://x/größe"])
+    })
+  )
+
+  it.live("R2.3 that breaks off is ConnectionFailed, and worth another try", () =>
+    Effect.gen(function* () {
+      const { calls, port } = yield* raw((socket) => {
+        socket.end(`${head}content-length: 100\r\n\r\n{"QueueUrls"`)
+      })
+      const error = yield* Effect.flip(call({ endpoint: `http://127.0.0.1:${port}` }))
+      assert.strictEqual(error.reason._tag, "ConnectionFailed")
+      assert.strictEqual(error.retry, "Transient")
+      assert.strictEqual(calls(), 1)
+    })
+  )
+
+  it.live("R2.3 that is no HTTP is ConnectionFailed too", () =>
+    Effect.gen(function* () {
+      const { port } = yield* raw((socket) => socket.end("220 mail.example.com ESMTP\r\n"))
+      const error = yield* Effect.flip(call({ endpoint: `http://127.0.0.1:${port}` }))
+      assert.strictEqual(error.reason._tag, "ConnectionFailed")
+    })
+  )
+
+  it.live("R10.6 an interrupted call closes its connection, while it waits for the answer", () =>
+    Effect.gen(function* () {
+      const closed = yield* Deferred.make<void>()
+      const asked = yield* Deferred.make<void>()
+      const { port } = yield* raw((socket) => {
+        socket.on("close", () => Deferred.doneUnsafe(closed, Effect.void))
+        Deferred.doneUnsafe(asked, Effect.void)
+      })
+      const calling = yield* Effect.forkChild(call({ endpoint: `http://127.0.0.1:${port}` }))
+      yield* Deferred.await(asked)
+      yield* Fiber.interrupt(calling)
+      yield* Deferred.await(closed)
+    }).pipe(Effect.timeout("10 seconds"))
+  )
+
+  it.live("R10.4 over IPv6, where the machine has it", () =>
+    Effect.gen(function* () {
+      const server = createServer((_, response) => response.end('{"QueueUrls":["six"]}'))
+      const port = yield* listening(server, "::1").pipe(Effect.timeoutOption("5 seconds"))
+      if (Option.isNone(port)) return
+      const { QueueUrls } = yield* call({ endpoint: `http://[::1]:${port.value}` })
+      assert.deepStrictEqual(QueueUrls, ["six"])
     })
   )
 })

@@ -363,7 +363,14 @@ describe("dead letters", () => {
         for (const isFifo of [true, false]) {
           const original = wire.toWire(sent, { isFifo, bodyEncoding: "auto", now })
           const arrived = wire.fromWire(stored(original), here)
-          const copy = deadLetterWire.toDeadLetter(arrived, { ...dead, isFifo })
+          const details = {
+            errorType: "ParseError",
+            attempts: 3,
+            firstFailedAt: DateTime.makeUnsafe(now),
+            service: "merge 😀",
+            tags: { team: "a" }
+          }
+          const copy = deadLetterWire.toDeadLetter(arrived, { ...dead, isFifo, details })
           assertLegal(copy)
           assert.strictEqual(copy.groupId, isFifo ? `dl:${brokerId}` : undefined)
           assert.strictEqual(copy.deduplicationId, isFifo ? `dl:${brokerId}` : undefined)
@@ -379,7 +386,10 @@ describe("dead letters", () => {
             description: "no handler",
             source: orders,
             time: DateTime.makeUnsafe(now + 60_000),
-            deliveryCount: 3
+            deliveryCount: 3,
+            details,
+            delivery: brokerId,
+            ...(arrived.sequence === undefined ? {} : { sequenceNumber: arrived.sequence })
           })
         }
       })
@@ -432,7 +442,8 @@ describe("dead letters", () => {
       description: "moved by the redrive policy of its queue",
       source: orders,
       time: DateTime.makeUnsafe(now + 5),
-      deliveryCount: 5
+      deliveryCount: 5,
+      delivery: brokerId
     })
     assert.isUndefined(wire.fromWire(foreign("x"), aside).message.deadLetter)
   })
@@ -442,12 +453,14 @@ describe("dead letters", () => {
       stored(wire.toWire(message({ sessionId: SessionId.makeUnsafe("s-1") }), fifo)),
       here
     )
-    const whole = deadLetterWire.toDeadLetter(arrived, { ...dead, isFifo: true })
-    const options = { ...dead, isFifo: true, sizeMax: sizeOf(whole) - 1 }
+    const given = { ...dead, isFifo: true, details: { service: "merge" } }
+    const whole = deadLetterWire.toDeadLetter(arrived, given)
+    const options = { ...given, sizeMax: sizeOf(whole) - 1 }
     const terse = deadLetterWire.toDeadLetter(arrived, options)
     const read = wire.fromWire(stored(terse), aside).message.deadLetter
     assert.strictEqual(read?.reason, "UnknownEvent")
     assert.isUndefined(read?.description)
+    assert.isUndefined(read?.details)
     const bare = deadLetterWire.toDeadLetter(arrived, { ...options, sizeMax: 10 })
     assert.deepStrictEqual(bare, {
       body: "hello",

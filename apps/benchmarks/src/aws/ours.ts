@@ -1,4 +1,5 @@
 /** The bare stack: client, batching, provider. */
+import { SendMessageBatchCommand } from "@aws-sdk/client-sqs"
 import {
   Batching,
   Message,
@@ -7,7 +8,7 @@ import {
   QueueName,
   QueueWorker
 } from "@queue-runtime/core"
-import { AwsProvider } from "@queue-runtime/provider-aws"
+import { AwsClient, type AwsConfig, AwsProvider } from "@queue-runtime/provider-aws"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -15,27 +16,33 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
-import { body, credentials, region } from "./server.ts"
+import { batch, body, credentials, ids, region } from "./server.ts"
+
+const options = (endpoint: string): AwsConfig.Options => ({
+  endpoint,
+  region,
+  credentials: {
+    _tag: "Keys",
+    accessKeyId: credentials.accessKeyId,
+    secretAccessKey: Redacted.make(credentials.secretAccessKey)
+  }
+})
 
 export const layer = (
   endpoint: string
 ): Layer.Layer<QueueClient.QueueClient, QueueError.QueueError> =>
   QueueClient.layer().pipe(
     Layer.provide(Batching.layer()),
-    Layer.provide(
-      AwsProvider.layer({
-        endpoint,
-        region,
-        credentials: {
-          _tag: "Keys",
-          accessKeyId: credentials.accessKeyId,
-          secretAccessKey: Redacted.make(credentials.secretAccessKey)
-        }
-      })
-    )
+    Layer.provide(AwsProvider.layer(options(endpoint)))
   )
 
 export const runtime = (endpoint: string) => ManagedRuntime.make(layer(endpoint))
+
+/** The client alone. */
+export const bareRuntime = (
+  endpoint: string
+): ManagedRuntime.ManagedRuntime<AwsClient.AwsClient, QueueError.QueueError> =>
+  ManagedRuntime.make(AwsClient.layer(options(endpoint)))
 
 /** Fibers side by side, each sending one message at a time. */
 export const sendSingles = Effect.fnUntraced(function* (
@@ -65,6 +72,26 @@ export const sendBatch = Effect.fnUntraced(function* (name: string, messages: nu
   const message = yield* Message.text(body)
   const sending = Array.from({ length: messages }, () => message)
   yield* client.sendBatch(QueueName.makeUnsafe(name), sending)
+})
+
+/** Calls of the SDK past the port, by the provider's client: ten messages each, loops side by side. */
+export const useCalls = Effect.fnUntraced(function* (url: string, messages: number, loops: number) {
+  const client = yield* AwsClient.AwsClient
+  let left = messages
+  const loop = Effect.gen(function* () {
+    while (left > 0) {
+      const count = Math.min(batch, left)
+      left -= count
+      const Entries = ids(count).map((Id) => ({ Id, MessageBody: body }))
+      yield* client.use((sqs, abortSignal) =>
+        sqs.send(new SendMessageBatchCommand({ QueueUrl: url, Entries }), { abortSignal })
+      )
+    }
+  })
+  yield* Effect.all(
+    Array.from({ length: loops }, () => loop),
+    { concurrency: "unbounded", discard: true }
+  )
 })
 
 /** A worker until it has completed so many. */

@@ -1,6 +1,6 @@
 import type { MessageAttributeValue } from "@aws-sdk/client-sqs"
 import * as DateTime from "effect/DateTime"
-import { Defaults } from "@queue-runtime/core"
+import { Defaults, type ReceivedMessage } from "@queue-runtime/core"
 import * as attributes from "./attributes.ts"
 import { defined } from "./defined.ts"
 import * as metadata from "./metadata.ts"
@@ -12,6 +12,7 @@ import type { Arrived } from "./wire.ts"
 export interface DeadLetterOptions {
   readonly reason: string
   readonly description?: string
+  readonly details?: ReceivedMessage.DeadLetterDetails
   /** The logical name of its queue. */
   readonly source: string
   /** In milliseconds. */
@@ -47,7 +48,11 @@ const deadOf = (
   id,
   enqueuedAt: DateTime.toEpochMillis(message.enqueuedAt),
   firstDeliveredAt: firstReceivedAt,
-  ...defined({ description: options.description, sequence: sequence?.toString() })
+  ...defined({
+    description: options.description,
+    sequence: sequence?.toString(),
+    details: options.details === undefined ? undefined : metadata.toDetails(options.details)
+  })
 })
 
 const detailed = (arrived: Arrived, options: DeadLetterOptions): SendEntry["attributes"] => {
@@ -79,7 +84,7 @@ const detailed = (arrived: Arrived, options: DeadLetterOptions): SendEntry["attr
  * hide the rest of it, and under a deduplication id of its own: after a crash between the copy and the
  * removal it is the same, and another one when a message sent again fails again.
  *
- * A message that fills the limit has no room for the details: first the description is left out, then all
+ * A message that fills the limit has no room for the details: first what is more than a word is left out, then all
  * of it, and the copy is the message as it was, in its group.
  */
 export const toDeadLetter = (arrived: Arrived, options: DeadLetterOptions): SendEntry => {
@@ -93,7 +98,7 @@ export const toDeadLetter = (arrived: Arrived, options: DeadLetterOptions): Send
     ...defined({ traceHeader: header }),
     ...(options.isFifo ? { groupId: group, deduplicationId: id } : {})
   })
-  const { description: _, ...terse } = options
+  const { description: _, details: __, ...terse } = options
   for (const details of [options, terse]) {
     const entry = entryOf(detailed(arrived, details), id)
     if (sizeOf(entry) <= sizeMax) return entry

@@ -1,5 +1,8 @@
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { ReceivedMessage } from "@queue-runtime/core"
 import { defined } from "./defined.ts"
 
 /** The one attribute of ours: what SQS has no place for, as JSON. A plain message has none. */
@@ -22,7 +25,21 @@ export interface Dead {
   readonly sequence?: string
   readonly enqueuedAt: number
   readonly firstDeliveredAt: number
+  /** What else is known of the failure, as JSON has it. */
+  readonly details?: unknown
 }
+
+const Details = Schema.toCodecJson(ReceivedMessage.DeadLetterDetails)
+
+/** Details as JSON has them. */
+export const toDetails: (details: ReceivedMessage.DeadLetterDetails) => unknown =
+  Schema.encodeSync(Details)
+
+const decodeDetails = Schema.decodeUnknownOption(Details)
+
+/** Details that came as JSON; nothing when they are not ours after all. */
+export const fromDetails = (details: unknown): ReceivedMessage.DeadLetterDetails | undefined =>
+  Option.getOrUndefined(decodeDetails(details))
 
 /** What SQS has no place for. */
 export interface Metadata {
@@ -87,7 +104,11 @@ const deadOf = (value: unknown): Dead | undefined => {
     id: textOf(dead.id) ?? "",
     enqueuedAt: timeOf(dead.enqueuedAt) ?? time,
     firstDeliveredAt: timeOf(dead.firstDeliveredAt) ?? time,
-    ...defined({ description: textOf(dead.description), sequence: textOf(dead.sequence) })
+    ...defined({
+      description: textOf(dead.description),
+      sequence: textOf(dead.sequence),
+      details: dead.details
+    })
   }
 }
 

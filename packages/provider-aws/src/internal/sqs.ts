@@ -1,12 +1,16 @@
 import {
   type BatchResultErrorEntry,
   ChangeMessageVisibilityBatchCommand,
+  type ChangeMessageVisibilityBatchCommandInput,
   DeleteMessageBatchCommand,
+  type DeleteMessageBatchCommandInput,
   GetQueueAttributesCommand,
   type Message as ReceivedSqsMessage,
   type MessageAttributeValue,
   ReceiveMessageCommand,
+  type ReceiveMessageCommandInput,
   SendMessageBatchCommand,
+  type SendMessageBatchCommandInput,
   type SendMessageBatchRequestEntry
 } from "@aws-sdk/client-sqs"
 import * as Duration from "effect/Duration"
@@ -18,6 +22,7 @@ import { defined } from "./defined.ts"
 import * as errors from "./errors.ts"
 import { type Redrive, redriveOf } from "./redrive.ts"
 import type { Queue } from "./resolving.ts"
+import * as sdk from "./sdk.ts"
 import { sizeOf } from "./size.ts"
 import { sequenceOf } from "./sequence.ts"
 
@@ -120,7 +125,7 @@ const toMessage = (received: ReceivedSqsMessage): SqsMessage => ({
   id: received.MessageId ?? "",
   handle: received.ReceiptHandle ?? "",
   body: received.Body ?? "",
-  systemAttributes: defined(received.Attributes ?? {}),
+  systemAttributes: received.Attributes ?? {},
   attributes: received.MessageAttributes ?? {}
 })
 
@@ -164,8 +169,17 @@ const outcomesOf = <S extends { readonly Id: string | undefined }, A>(
   placeOf: (index: number) => errors.Place,
   success: (entry: S) => A
 ): ReadonlyArray<Outcome.Outcome<A>> => {
-  const succeeded = new Map(answer.Successful?.map((entry) => [entry.Id, entry]))
-  const failed = new Map(answer.Failed?.map((entry) => [entry.Id, entry]))
+  const { Failed = [], Successful = [] } = answer
+  // As most are: nothing failed, and they are in their order.
+  if (
+    Failed.length === 0 &&
+    Successful.length === count &&
+    Successful.every(({ Id }, index) => Id === String(index))
+  ) {
+    return Successful.map((entry) => Result.succeed(success(entry)))
+  }
+  const succeeded = new Map(Successful.map((entry) => [entry.Id, entry]))
+  const failed = new Map(Failed.map((entry) => [entry.Id, entry]))
   return Array.from({ length: count }, (_, index) => {
     const id = String(index)
     const entry = succeeded.get(id)
@@ -213,30 +227,34 @@ const attributesOf = (attributes: Partial<Record<string, string>>): QueueAttribu
   }
 }
 
-const makeReceive =
-  (use: Use, requestTimeout: Duration.Duration): Sqs["receive"] =>
-  (queue, call) => {
-    const command = new ReceiveMessageCommand(receiveInput(queue, call))
+const makeReceive = (use: Use, requestTimeout: Duration.Duration): Sqs["receive"] => {
+  const receive = sdk.operation(
+    (input: ReceiveMessageCommandInput) => new ReceiveMessageCommand(input),
+    { QueueUrl: undefined }
+  )
+  return (queue, call) => {
+    const input = receiveInput(queue, call)
     const timeout = Duration.sum(requestTimeout, Duration.seconds(call.waitSeconds))
-    return use((client, abortSignal) => client.send(command, { abortSignal }), {
+    return use((client, signal) => receive(client, input, signal), {
       ...placeIn("receive", queue),
       timeout
     }).pipe(Effect.map(({ Messages = [] }) => Messages.map(toMessage)))
   }
+}
 
-const makeSend =
-  (use: Use): Sqs["send"] =>
-  (queue, entries) => {
+const makeSend = (use: Use): Sqs["send"] => {
+  const send = sdk.operation(
+    (input: SendMessageBatchCommandInput) => new SendMessageBatchCommand(input),
+    { QueueUrl: undefined, Entries: [] }
+  )
+  return (queue, entries) => {
     const place = placeIn("send", queue)
-    const command = new SendMessageBatchCommand({
-      QueueUrl: queue.url,
-      Entries: entries.map(sendEntry)
-    })
+    const input = { QueueUrl: queue.url, Entries: entries.map(sendEntry) }
     const placeOf = (index: number): errors.Place => {
       const entry = entries[index]
       return { ...place, index, ...(entry === undefined ? {} : { bytes: sizeOf(entry) }) }
     }
-    return use((client, abortSignal) => client.send(command, { abortSignal }), place).pipe(
+    return use((client, signal) => send(client, input, signal), place).pipe(
       Effect.map((answer) =>
         outcomesOf(entries.length, answer, placeOf, ({ MessageId = "", SequenceNumber }) => ({
           id: MessageId,
@@ -245,36 +263,46 @@ const makeSend =
       )
     )
   }
+}
 
-const makeRemove =
-  (use: Use): Sqs["remove"] =>
-  (queue, handles) => {
+const makeRemove = (use: Use): Sqs["remove"] => {
+  const remove = sdk.operation(
+    (input: DeleteMessageBatchCommandInput) => new DeleteMessageBatchCommand(input),
+    { QueueUrl: undefined, Entries: [] }
+  )
+  return (queue, handles) => {
     const place = placeIn("remove", queue)
-    const command = new DeleteMessageBatchCommand({
+    const input = {
       QueueUrl: queue.url,
       Entries: handles.map((handle, index) => ({ Id: String(index), ReceiptHandle: handle }))
-    })
-    return use((client, abortSignal) => client.send(command, { abortSignal }), place).pipe(
+    }
+    return use((client, signal) => remove(client, input, signal), place).pipe(
       Effect.map((answer) => outcomesOf(handles.length, answer, () => place, nothing))
     )
   }
+}
 
-const makeChangeVisibility =
-  (use: Use): Sqs["changeVisibility"] =>
-  (queue, entries) => {
+const makeChangeVisibility = (use: Use): Sqs["changeVisibility"] => {
+  const change = sdk.operation(
+    (input: ChangeMessageVisibilityBatchCommandInput) =>
+      new ChangeMessageVisibilityBatchCommand(input),
+    { QueueUrl: undefined, Entries: [] }
+  )
+  return (queue, entries) => {
     const place = placeIn("changeVisibility", queue)
-    const command = new ChangeMessageVisibilityBatchCommand({
+    const input = {
       QueueUrl: queue.url,
       Entries: entries.map(({ handle, seconds }, index) => ({
         Id: String(index),
         ReceiptHandle: handle,
         VisibilityTimeout: seconds
       }))
-    })
-    return use((client, abortSignal) => client.send(command, { abortSignal }), place).pipe(
+    }
+    return use((client, signal) => change(client, input, signal), place).pipe(
       Effect.map((answer) => outcomesOf(entries.length, answer, () => place, nothing))
     )
   }
+}
 
 const makeAttributes =
   (use: Use): Sqs["attributes"] =>

@@ -161,7 +161,9 @@ const movedByBroker = (
         description: "moved by the redrive policy of its queue",
         source: address.queue,
         time: DateTime.makeUnsafe(firstReceivedAt),
-        deliveryCount: Math.max(1, receives - 1)
+        deliveryCount: Math.max(1, receives - 1),
+        // The policy moves it under the id it had.
+        delivery: source.id
       }
 
 const infoOf = (
@@ -172,7 +174,12 @@ const infoOf = (
   source: QueueName.is(dead.source) ? dead.source : address.queue,
   time: DateTime.makeUnsafe(dead.time),
   deliveryCount: dead.deliveryCount,
-  ...defined({ description: dead.description })
+  ...defined({
+    description: dead.description,
+    details: metadata.fromDetails(dead.details),
+    delivery: dead.id === "" ? undefined : dead.id,
+    sequenceNumber: sequenceOf(dead.sequence)
+  })
 })
 
 /** Absent, zero and nonsense alike: not later than the message was sent, which is at least known. */

@@ -33,6 +33,7 @@ import { Receipts } from "../../src/internal/router/receipts.ts"
 import * as service from "../../src/internal/router/service.ts"
 import * as starting from "../../src/internal/router/starting.ts"
 import * as sqs from "../../src/internal/sqs.ts"
+import * as underWay from "../../src/internal/underWay.ts"
 import * as emulated from "./emulated.ts"
 
 export type Received = ReceivedMessage.ReceivedMessage
@@ -106,8 +107,10 @@ export const open = Effect.fnUntraced(function* (broker: SqsBroker.Service, queu
   const client = yield* AwsClient.make(emulated.options(queues), { requestHandler })
   const plane = sqs.make(client)
   const scope = yield* Effect.acquireRelease(Scope.make(), (made) => Scope.close(made, Exit.void))
-  const shared = { sqs: plane, receipts: new Receipts("t"), scope, isClosed: false }
-  const lines = new Lines(client.config, yield* starting.look(client.config, plane), shared)
+  const waits = yield* underWay.make
+  const shared = { sqs: plane, receipts: new Receipts("t"), scope, waits, isClosed: false }
+  const { known } = yield* starting.look(client.config, plane)
+  const lines = new Lines(client.config, known, shared)
   const router = lines.of(main).router
   const broken = (): ReadonlyArray<string> => (router === undefined ? [] : invariants(router.state))
   return { provider: service.make(lines), lines, router, broken }

@@ -3,34 +3,60 @@ import * as wire from "../wire.ts"
 import { Delivery } from "./delivery.ts"
 import type { Line } from "./line.ts"
 
+/** What a receive brought, and when it was asked for. */
+export interface Answer {
+  readonly messages: ReadonlyArray<SqsMessage>
+  readonly sentAt: number
+  /** Asked for again, since its first answer was lost: that locks anew, and no time of it tells when. */
+  readonly isAgain: boolean
+}
+
+/** When the broker locked what came; nothing where it was received before, and nobody says. */
+const lockedAtOf = (messages: ReadonlyArray<SqsMessage>): number | undefined => {
+  let earliest: number | undefined
+  for (const { systemAttributes } of messages) {
+    if (systemAttributes["ApproximateReceiveCount"] !== "1") continue
+    const at = Number(systemAttributes["ApproximateFirstReceiveTimestamp"])
+    if (at > 0 && at < (earliest ?? Infinity)) earliest = at
+  }
+  return earliest
+}
+
 /** What a receive brought, read. */
 export const read = (
   line: Line,
-  messages: ReadonlyArray<SqsMessage>,
+  { isAgain, messages, sentAt }: Answer,
   visibilitySeconds: number,
   now: number
 ): ReadonlyArray<Delivery> => {
   const { address, settings } = line
-  const lockedUntil = line.lockedUntil(now, visibilitySeconds)
-  const { bodyEncoding } = settings
+  const lockMillis = visibilitySeconds * 1_000
+  const lockedAt = isAgain ? undefined : lockedAtOf(messages)
+  const start = line.brokerClock.startOf({ sentAt, now, lockedAt, lockMillis })
+  const lockedUntil = line.lockedUntil(start, visibilitySeconds)
+  const options = { address, bodyEncoding: settings.bodyEncoding }
   return messages.map(
-    (message) => new Delivery(wire.fromWire(message, { address, bodyEncoding }), now, lockedUntil)
+    (message) => new Delivery(wire.fromWire(message, options), start, lockedUntil)
   )
+}
+
+/**
+ * The same, to be handed out: nothing of what came so late that its lock is over, since others may have it
+ * by now.
+ */
+export const readInTime: typeof read = (line, answer, visibilitySeconds, now) => {
+  const deliveries = read(line, answer, visibilitySeconds, now)
+  return deliveries.filter((one) => {
+    if (one.lockedUntil > now) return true
+    one.phase = "dead"
+    line.counts.ended(one)
+    return false
+  })
 }
 
 /** It is no longer worth delivering. */
 export const isExpired = ({ content }: Delivery, now: number): boolean => content.expiresAt <= now
 
-/**
- * It was delivered as often as its queue allows. On a FIFO queue the broker's count is no proof of that,
- * since those behind a failing message are received along with it: there it counts what this process
- * handed out itself, and for what ends every process that gets it, the broker's count ten times over, less the
- * receives of which this process knows that nobody had it.
- */
-export const isSpent = (line: Line, delivery: Delivery, isOrdered: boolean): boolean => {
-  if (!line.hasDeadLetters) return false
-  const { deliveriesMax } = line.settings
-  if (!isOrdered) return line.counts.next(delivery) > deliveriesMax
-  const isWornOut = line.counts.next(delivery) > deliveriesMax * line.factor
-  return line.counts.seen(delivery) >= deliveriesMax || isWornOut
-}
+/** It was delivered as often as its queue allows, as far as that can be told. */
+export const isSpent = (line: Line, delivery: Delivery): boolean =>
+  line.hasDeadLetters && line.countOf(delivery) > line.settings.deliveriesMax

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import { Defaults, MessageId, type QueueError } from "@queue-runtime/core"
 import type { SqsMessage } from "../sqs.ts"
 import * as arriving from "./arriving.ts"
@@ -29,6 +30,8 @@ export class Attempts {
   readonly #open = new Set<Attempt>()
   /** The oldest first; as many as there can be polls. */
   #lost: ReadonlyArray<Attempt> = []
+  #prefix: string | undefined = undefined
+  #made = 0
   /** Known from the first receive on. */
   #isFifo = false
 
@@ -36,12 +39,13 @@ export class Attempts {
     this.#line = line
   }
 
-  receive(demand: Demand): Effect.Effect<ReadonlyArray<SqsMessage>, QueueError.QueueError> {
+  receive(demand: Demand): Effect.Effect<arriving.Answer, QueueError.QueueError> {
     return Effect.gen({ self: this }, function* () {
       const now = yield* Clock.currentTimeMillis
-      const attempt = this.#again(now) ?? { id: yield* MessageId.generate, at: now }
+      const again = this.#again(now)
+      const attempt = again ?? { id: yield* this.#newId, at: now }
       this.#open.add(attempt)
-      return yield* Effect.onExit(this.#call(attempt, demand), (exit) =>
+      const answer = yield* Effect.onExit(this.#call(attempt, demand), (exit) =>
         Effect.sync(() => {
           // Cut short: closing asks for it again.
           if (Exit.hasInterrupts(exit)) return
@@ -53,6 +57,7 @@ export class Attempts {
           this.#lost = [...this.#lost, attempt].slice(-this.#line.settings.pollersMax)
         })
       )
+      return { ...answer, isAgain: again !== undefined }
     })
   }
 
@@ -68,10 +73,10 @@ export class Attempts {
       const demand = { max: Defaults.sqsBatchCountMax, waitSeconds: 0, visibilitySeconds }
       const found = yield* Effect.forEach(
         all,
-        (attempt) => Effect.orElseSucceed(this.#call(attempt, demand), () => []),
+        (attempt) => Effect.option(this.#call(attempt, demand)),
         { concurrency: "unbounded" }
       )
-      return found.flat()
+      return found.flatMap((one) => (Option.isSome(one) ? one.value.messages : []))
     })
   }
 
@@ -80,8 +85,20 @@ export class Attempts {
     return Effect.flatMap(this.left, (messages) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const { visibilitySeconds } = this.#line
-        return this.#line.release(arriving.read(this.#line, messages, visibilitySeconds, now), 0)
+        const answer = { messages, sentAt: now, isAgain: true }
+        return this.#line.release(arriving.read(this.#line, answer, visibilitySeconds, now), 0)
       })
+    )
+  }
+
+  /** A name of its own for each, of a name that no other process has. */
+  get #newId(): Effect.Effect<string> {
+    return Effect.map(
+      this.#prefix === undefined ? MessageId.generate : Effect.succeed(this.#prefix),
+      (prefix) => {
+        this.#prefix = prefix
+        return `${prefix}-${(this.#made++).toString(36)}`
+      }
     )
   }
 
@@ -94,12 +111,16 @@ export class Attempts {
   #call(
     { id }: Attempt,
     { max, visibilitySeconds, waitSeconds }: Demand
-  ): Effect.Effect<ReadonlyArray<SqsMessage>, QueueError.QueueError> {
+  ): Effect.Effect<Pick<arriving.Answer, "messages" | "sentAt">, QueueError.QueueError> {
     const { sqs } = this.#line.shared
     return this.#line.on((to) => {
       this.#isFifo = to.isFifo
       const attemptId = to.isFifo ? { attemptId: id } : {}
-      return sqs.receive(to, { max, visibilitySeconds, waitSeconds, ...attemptId })
+      const receive = sqs.receive(to, { max, visibilitySeconds, waitSeconds, ...attemptId })
+      // Where the queue is may have been asked for first: nothing was locked meanwhile.
+      return Effect.flatMap(Clock.currentTimeMillis, (sentAt) =>
+        Effect.map(receive, (messages) => ({ messages, sentAt }))
+      )
     })
   }
 }

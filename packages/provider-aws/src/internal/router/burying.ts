@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { Defaults, type Outcome, QueueAddress } from "@queue-runtime/core"
+import { Defaults, type Outcome, QueueAddress, type ReceivedMessage } from "@queue-runtime/core"
 import * as deadLetterWire from "../deadLetterWire.ts"
 import { defined } from "../defined.ts"
 import { sizeOf } from "../size.ts"
@@ -15,6 +15,7 @@ const pause = Duration.toMillis(Defaults.sqsDeadLetterPause)
 export interface Why {
   readonly reason: string
   readonly description?: string
+  readonly details?: ReceivedMessage.DeadLetterDetails
   /** Deliveries before; absent: the last one's count. */
   readonly deliveries?: number
 }
@@ -47,7 +48,7 @@ export const copy = Effect.fnUntraced(function* (
         isFifo: to.isFifo,
         // What the queue took, its dead-letter queue takes: details that are too much are left out.
         sizeMax: line.settings.messageSizeMax,
-        ...defined({ description: why.description })
+        ...defined({ description: why.description, details: why.details })
       })
     )
     // Ten large ones do not fit into one call.
@@ -128,7 +129,7 @@ const drop = Effect.fnUntraced(function* (line: Line, delivery: Delivery) {
 export const expire = Effect.fnUntraced(function* (line: Line, delivery: Delivery) {
   delivery.phase = "settling"
   if (line.settings.expired === "drop" || !line.hasDeadLetters) return yield* drop(line, delivery)
-  const deliveries = line.counts.next(delivery) - 1
+  const deliveries = line.countOf(delivery) - 1
   const why = { reason: "TTLExpiredException", deliveries: Math.max(1, deliveries) }
   yield* bury(line, delivery, why)
 })

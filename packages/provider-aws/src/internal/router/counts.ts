@@ -6,7 +6,15 @@ interface Known {
   /** Deliveries by this process. */
   readonly seen: number
   readonly firstDeliveredAt: number | undefined
+  /** The receipt handle of a delivery in hand of which nobody has said how it ended. */
+  readonly open: string | undefined
 }
+
+const nothing: Known = { adjustment: 0, seen: 0, firstDeliveredAt: undefined, open: undefined }
+
+/** Whether another delivery than this one was in hand, and its lock ran out unnoticed. */
+const ranOut = (known: Known, { content }: Delivery): boolean =>
+  known.open !== undefined && known.open !== content.handle
 
 /**
  * What this process knows of the broker's counts: every receive is counted there, also of a message
@@ -28,8 +36,9 @@ export class Counts {
   }
 
   /** Deliveries that this process is sure of. */
-  seen({ content, seen }: Delivery): number {
-    return (this.#known.get(content.id)?.seen ?? 0) + seen
+  seen(delivery: Delivery): number {
+    const known = this.#known.get(delivery.content.id) ?? nothing
+    return known.seen + (ranOut(known, delivery) ? 1 : 0) + delivery.seen
   }
 
   /** When the first delivery was, if it was ours. */
@@ -37,20 +46,34 @@ export class Counts {
     return this.#known.get(content.id)?.firstDeliveredAt
   }
 
-  /** It was handed out for the first time. */
-  delivered({ content }: Delivery, now: number): void {
-    const known = this.#known.get(content.id)
-    if (known?.firstDeliveredAt !== undefined) return
-    this.#set(content.id, { adjustment: 0, seen: 0, ...known, firstDeliveredAt: now })
+  /**
+   * It is handed out, for the first time or again. Of one of a group it is said how it ends; of another
+   * nobody may notice that its lock ran out, and the next receive of it says so.
+   */
+  delivered(delivery: Delivery, now: number, isFirst: boolean): void {
+    const { content, group } = delivery
+    const known = this.#known.get(content.id) ?? nothing
+    const isNew = isFirst && known.firstDeliveredAt === undefined
+    if (!isNew && group !== undefined) return
+    this.#set(content.id, {
+      adjustment: known.adjustment,
+      seen: known.seen + (ranOut(known, delivery) ? 1 : 0),
+      firstDeliveredAt: isNew ? now : known.firstDeliveredAt,
+      open: group === undefined ? content.handle : undefined
+    })
   }
 
   /** It goes back to the broker unsettled, or was lost: its next receive is counted again there. */
-  ended({ content, seen }: Delivery): void {
-    const known = this.#known.get(content.id)
+  ended(delivery: Delivery): void {
+    const { content, seen } = delivery
+    const known = this.#known.get(content.id) ?? nothing
+    // Its end was seen already, by the receive that came after it.
+    if (seen > 0 && ranOut(known, delivery)) return
     this.#set(content.id, {
-      adjustment: (known?.adjustment ?? 0) + 1 - seen,
-      seen: (known?.seen ?? 0) + seen,
-      firstDeliveredAt: known?.firstDeliveredAt
+      adjustment: known.adjustment + 1 - seen,
+      seen: known.seen + seen,
+      firstDeliveredAt: known.firstDeliveredAt,
+      open: known.open === content.handle ? undefined : known.open
     })
   }
 

@@ -16,6 +16,8 @@ import {
 import type * as AwsConfig from "../../AwsConfig.ts"
 import * as errors from "../errors.ts"
 import type { Queue, Sqs } from "../sqs.ts"
+import type { UnderWay } from "../underWay.ts"
+import { BrokerClock } from "./brokerClock.ts"
 import { Counts } from "./counts.ts"
 import type { Delivery } from "./delivery.ts"
 import type { Group } from "./group.ts"
@@ -28,6 +30,8 @@ export interface Shared {
   readonly receipts: Receipts
   /** What goes on whatever becomes of who asked for it: polls, settlements on their way. */
   readonly scope: Scope.Scope
+  /** The waits of callers. */
+  readonly waits: UnderWay
   isClosed: boolean
 }
 
@@ -51,6 +55,13 @@ const marginPart = 0.1
 const second = 1_000
 const visibilityMax = Duration.toMillis(Defaults.sqsVisibilityTimeoutMax)
 
+/** The time of some milliseconds, made once for the same ones in a row. */
+const remembered = (): ((millis: number) => DateTime.Utc) => {
+  let last = DateTime.makeUnsafe(0)
+  return (millis) =>
+    last.epochMilliseconds === millis ? last : (last = DateTime.makeUnsafe(millis))
+}
+
 /** How much earlier than the broker's a lock of this many milliseconds counts as over. */
 export const marginOf = (millis: number): number =>
   Math.min(Duration.toMillis(Defaults.lockMargin), millis * marginPart)
@@ -59,9 +70,11 @@ export const marginOf = (millis: number): number =>
 export class Line {
   readonly address: QueueAddress.QueueAddress
   readonly settings: AwsConfig.ResolvedQueue
-  readonly known: Known
+  /** May be learned later. */
+  known: Known
   readonly shared: Shared
   readonly counts = new Counts(Defaults.sqsCountsMax)
+  readonly brokerClock = new BrokerClock()
   readonly remover: Merger<string, void>
   readonly extender: Merger<{ readonly handle: string; readonly seconds: number }, void>
   readonly visibilitySeconds: number
@@ -97,9 +110,6 @@ export class Line {
       call: (all) => this.on((to) => sqs.changeVisibility(to, all))
     })
   }
-
-  /** How far the broker's count of a message behind others may be above that of its deliveries. */
-  readonly factor = Defaults.sqsRedriveFactor
 
   get name(): string {
     return QueueAddress.format(this.address)
@@ -166,15 +176,37 @@ export class Line {
     )
   }
 
+  /**
+   * The count that it is handed out with next. What this process handed out is certain; of a receive by
+   * another one nobody here knows whether a handler saw it. On a FIFO queue most of them brought it behind
+   * another message, up to nine of ten. On a standard queue they are deliveries as a rule, and yet they
+   * alone are not over the maximum, so that no message is put aside that no handler of this process saw:
+   * unless they are far over it, as of one that ends every process that gets it.
+   */
+  countOf(delivery: Delivery): number {
+    const { deliveriesMax, fifo } = this.settings
+    const all = this.counts.next(delivery)
+    if (!this.isMain) return all
+    const own = this.counts.seen(delivery) + 1
+    const others = Math.max(0, all - own)
+    if (fifo) return own + Math.ceil(others / Defaults.sqsRedriveFactor)
+    const isWornOut = all > deliveriesMax * Defaults.sqsDoubtFactor
+    return isWornOut ? all : Math.min(all, Math.max(own, deliveriesMax))
+  }
+
+  /** Those of one receive share their times. */
+  readonly #utc = remembered()
+  readonly #lockUtc = remembered()
+
   /** Hands a delivery to a caller. */
   handOut(delivery: Delivery, now: number): ReceivedMessage.ReceivedMessage {
     const { counts } = this
     const receipt = this.shared.receipts.issue(this, delivery, now)
-    const deliveryCount = counts.next(delivery)
+    const deliveryCount = this.countOf(delivery)
     delivery.handOut(receipt.token, deliveryCount)
-    const deliveredAt = DateTime.makeUnsafe(now)
+    const deliveredAt = this.#utc(now)
     const first = counts.firstDeliveredAt(delivery) ?? delivery.content.firstReceivedAt
-    if (deliveryCount === 1) counts.delivered(delivery, now)
+    counts.delivered(delivery, now, deliveryCount === 1)
     const lockedUntil = Math.min(
       delivery.lockedUntil,
       delivery.group?.lockedUntil ?? Number.POSITIVE_INFINITY
@@ -189,7 +221,7 @@ export class Line {
       deliveryCount,
       firstDeliveredAt: deliveryCount === 1 ? deliveredAt : DateTime.makeUnsafe(first),
       deliveredAt,
-      lockedUntil: DateTime.makeUnsafe(lockedUntil)
+      lockedUntil: this.#lockUtc(lockedUntil)
     }
   }
 

@@ -11,7 +11,8 @@ import * as starting from "./starting.ts"
 /** A queue, or its dead letters, in use: by sessions, or without. */
 export interface Used {
   readonly line: Line
-  readonly capabilities: Capabilities.Capabilities
+  /** Written here alone. */
+  capabilities: Capabilities.Capabilities
   /** Sends of one session, one at a time. */
   readonly lanes: Lanes
   /** Of an ordered queue, and of nothing else. */
@@ -23,7 +24,7 @@ export interface Used {
 export class Lines {
   readonly shared: Shared
   readonly #config: AwsConfig.AwsConfig
-  readonly #known: ReadonlyMap<QueueName.QueueName, Known>
+  readonly #known: Map<QueueName.QueueName, Known>
   readonly #used = new Map<string, Used>()
 
   constructor(
@@ -32,13 +33,24 @@ export class Lines {
     shared: Shared
   ) {
     this.#config = config
-    this.#known = known
+    this.#known = new Map(known)
     this.shared = shared
   }
 
   #settingsOf(name: QueueName.QueueName): readonly [AwsConfig.ResolvedQueue, Known] {
     const settings = AwsConfig.queue(this.#config, name)
     return [settings, this.#known.get(name) ?? starting.unasked(settings)]
+  }
+
+  /** What was asked for in vain is known now. */
+  learn(name: QueueName.QueueName, known: Known): void {
+    this.#known.set(name, known)
+    for (const used of this.#used.values()) {
+      const { line } = used
+      if (line.address.queue !== name) continue
+      line.known = known
+      used.capabilities = capabilities.make(line.settings, known)
+    }
   }
 
   capabilities(name: QueueName.QueueName): Capabilities.Capabilities {

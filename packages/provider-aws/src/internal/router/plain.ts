@@ -8,7 +8,6 @@ import {
   type QueueProvider,
   type ReceivedMessage
 } from "@queue-runtime/core"
-import type { SqsMessage } from "../sqs.ts"
 import * as arriving from "./arriving.ts"
 import { Attempts } from "./attempts.ts"
 import * as burying from "./burying.ts"
@@ -26,6 +25,8 @@ class Waiter {
   readonly until: number
   readonly answer = Deferred.makeUnsafe<void, QueueError.QueueError>()
   given: ReadonlyArray<Delivery> = []
+  /** Its time no longer runs. */
+  stop: () => void = () => undefined
 
   constructor(max: number, until: number) {
     this.max = max
@@ -61,7 +62,7 @@ export class Plain {
       scope: line.shared.scope,
       demand: (now, _, coming) => this.#demand(now, coming),
       poll: (demand) => this.#attempts.receive(demand),
-      arrived: (messages, demand, now) => this.#arrived(messages, demand, now),
+      arrived: (answer, demand, now) => this.#arrived(answer, demand, now),
       failed: (error) => this.fail(error)
     })
   }
@@ -85,6 +86,7 @@ export class Plain {
           Effect.onError(() => this.#leave(waiter)),
           Effect.andThen(Clock.currentTimeMillis),
           Effect.map((at) => {
+            waiter.stop()
             this.#waiters.delete(waiter)
             return this.#hand(waiter.given, max, at)
           })
@@ -138,8 +140,9 @@ export class Plain {
   }
 
   #await(waiter: Waiter, wait: number): Effect.Effect<void, QueueError.QueueError> {
-    const answer = Effect.raceFirst(Deferred.await(waiter.answer), Effect.sleep(wait))
-    return Effect.andThen(this.#poller.poke, answer)
+    const over = (): void => void Deferred.doneUnsafe(waiter.answer, Effect.void)
+    waiter.stop = this.#line.shared.waits.begin(wait, over, over)
+    return Effect.andThen(this.#poller.poke, Deferred.await(waiter.answer))
   }
 
   /** A poll of its own, which may bring what another one waits for. */
@@ -156,6 +159,7 @@ export class Plain {
   /** Interrupted or failed: what it was given is for others. */
   #leave(waiter: Waiter): Effect.Effect<void> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      waiter.stop()
       this.#waiters.delete(waiter)
       this.#expectedUntil = 0
       const all = [...waiter.given, ...this.#kept]
@@ -183,13 +187,13 @@ export class Plain {
     }
   }
 
-  #arrived(messages: ReadonlyArray<SqsMessage>, demand: Demand, now: number): Effect.Effect<void> {
+  #arrived(answer: arriving.Answer, demand: Demand, now: number): Effect.Effect<void> {
     const line = this.#line
     const good: Array<Delivery> = []
     const bad: Array<Effect.Effect<unknown>> = []
-    for (const one of arriving.read(line, messages, demand.visibilitySeconds, now)) {
+    for (const one of arriving.readInTime(line, answer, demand.visibilitySeconds, now)) {
       if (arriving.isExpired(one, now)) bad.push(burying.expire(line, one))
-      else if (arriving.isSpent(line, one, false)) bad.push(this.#bury(one))
+      else if (arriving.isSpent(line, one)) bad.push(this.#bury(one))
       else good.push(one)
     }
     const dealt = this.#deal(good, now)
@@ -198,7 +202,7 @@ export class Plain {
 
   /** The broker's receive of it is no delivery. */
   #bury(delivery: Delivery): Effect.Effect<unknown> {
-    const deliveries = this.#line.counts.next(delivery) - 1
+    const deliveries = this.#line.countOf(delivery) - 1
     return burying.bury(this.#line, delivery, { ...burying.spent(this.#line), deliveries })
   }
 

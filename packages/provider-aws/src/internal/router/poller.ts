@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Defaults, type QueueError } from "@queue-runtime/core"
-import type { SqsMessage } from "../sqs.ts"
+import type { Answer } from "./arriving.ts"
 
 /** What one poll is to bring. */
 export interface Demand {
@@ -22,13 +22,9 @@ export interface Options {
    * it; nothing while there is neither.
    */
   readonly demand: (now: number, polls: number, coming: number) => Demand | undefined
-  readonly poll: (demand: Demand) => Effect.Effect<ReadonlyArray<SqsMessage>, QueueError.QueueError>
+  readonly poll: (demand: Demand) => Effect.Effect<Answer, QueueError.QueueError>
   /** Not interrupted: what takes time in it is to be made interruptible. */
-  readonly arrived: (
-    messages: ReadonlyArray<SqsMessage>,
-    demand: Demand,
-    now: number
-  ) => Effect.Effect<void>
+  readonly arrived: (answer: Answer, demand: Demand, now: number) => Effect.Effect<void>
   readonly failed: (error: QueueError.QueueError) => void
   /** Polls end in it, whatever becomes of those who wanted them. */
   readonly scope: Scope.Scope
@@ -99,12 +95,13 @@ export class Poller {
   #ask(demand: Demand, flight?: Flight): Effect.Effect<number, QueueError.QueueError> {
     // Closing cuts short the poll, not what is done with what it brought: that would stay locked unseen.
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(this.#options.poll(demand)), (messages) => {
+      Effect.flatMap(restore(this.#options.poll(demand)), (answer) => {
+        const came = answer.messages.length
         if (flight !== undefined) this.#landed(flight)
-        if (messages.length === 0) return Effect.succeed(0)
+        if (came === 0) return Effect.succeed(0)
         return Clock.currentTimeMillis.pipe(
-          Effect.flatMap((now) => this.#options.arrived(messages, demand, now)),
-          Effect.as(messages.length)
+          Effect.flatMap((now) => this.#options.arrived(answer, demand, now)),
+          Effect.as(came)
         )
       })
     )

@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import { Defaults, type Outcome, type QueueError } from "@queue-runtime/core"
-import type { SqsMessage } from "../sqs.ts"
 import * as arriving from "./arriving.ts"
 import { Attempts } from "./attempts.ts"
 import * as burying from "./burying.ts"
@@ -66,7 +65,7 @@ export class Router {
       scope: line.shared.scope,
       demand: (now, polls) => this.#demand(now, polls),
       poll: (demand) => this.#attempts.receive(demand),
-      arrived: (messages, demand, now) => this.#arrived(messages, demand, now),
+      arrived: (answer, demand, now) => this.#arrived(answer, demand, now),
       failed: (error) => this.fail(error)
     })
   }
@@ -127,9 +126,9 @@ export class Router {
     })
   }
 
-  #arrived(messages: ReadonlyArray<SqsMessage>, demand: Demand, now: number): Effect.Effect<void> {
+  #arrived(answer: arriving.Answer, demand: Demand, now: number): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
-      const deliveries = arriving.read(this.line, messages, demand.visibilitySeconds, now)
+      const deliveries = arriving.readInTime(this.line, answer, demand.visibilitySeconds, now)
       const groups = Map.groupBy(deliveries, ({ content }) => content.groupId ?? "")
       const slow: Array<Effect.Effect<void>> = []
       for (const [id, own] of groups) {
@@ -178,7 +177,7 @@ export class Router {
 
   /** It may be handed out: it is neither expired nor spent. */
   isDue(delivery: Delivery, now: number): boolean {
-    return !arriving.isExpired(delivery, now) && !arriving.isSpent(this.line, delivery, true)
+    return !arriving.isExpired(delivery, now) && !arriving.isSpent(this.line, delivery)
   }
 
   #isReady(group: Group, now: number): boolean {
@@ -198,7 +197,7 @@ export class Router {
           yield* Effect.forkIn(burying.expire(this.line, head), this.line.shared.scope)
           continue
         }
-        const deliveries = this.line.counts.next(head) - 1
+        const deliveries = this.line.countOf(head) - 1
         const why = { ...burying.spent(this.line), deliveries }
         if (!(yield* burying.bury(this.line, head, why))) return
       }

@@ -67,6 +67,17 @@ export const make = (lines: Lines): QueueProvider.Service => {
       Effect.suspend(() =>
         Effect.fail(lines.of(address).line.error(unsupported("peeking"), "peek"))
       ),
+    depth: (address) =>
+      Effect.suspend(() => {
+        const { line } = lines.of(address)
+        if (shared.isClosed) return Effect.fail(line.closed("depth"))
+        const asked = Effect.flatMap(shared.sqs.queueOf(address), shared.sqs.attributes)
+        return Effect.map(asked, ({ counts: { delayed, inFlight, visible } }) => ({
+          available: visible,
+          locked: inFlight,
+          delayed
+        }))
+      }),
     acceptSession: (name, options) =>
       Effect.suspend(() => {
         const used = lines.of(QueueAddress.queue(name))

@@ -82,6 +82,13 @@ const byLine = <A, E>(
   ) => Effect.Effect<ReadonlyMap<Delivery, Outcome.Outcome<A>>, E>,
   expired: (entry: Entry) => Outcome.Outcome<A>
 ): Effect.Effect<Outcomes<A>, E> => {
+  const [first] = entries
+  // As most calls are.
+  if (first !== undefined && entries.every(({ line }) => line === first.line)) {
+    const all = entries.flatMap(({ delivery }) => delivery ?? [])
+    const answered = all.length === 0 ? Effect.succeed(new Map<never, never>()) : f(first.line, all)
+    return Effect.map(answered, (outcomes) => answersOf(entries, new Map(outcomes), expired))
+  }
   const lines = Map.groupBy(
     entries.filter(({ delivery }) => delivery !== undefined),
     ({ line }) => line
@@ -93,18 +100,22 @@ const byLine = <A, E>(
         own.flatMap(({ delivery }) => delivery ?? [])
       )
     ),
-    (maps) => {
-      // Each answers once: a receipt that is in a call twice settles once.
-      const outcomes = new Map(maps.flatMap((map) => [...map]))
-      return entries.map((entry) => {
-        const outcome = entry.delivery && outcomes.get(entry.delivery)
-        if (outcome === undefined || entry.delivery === undefined) return expired(entry)
-        outcomes.delete(entry.delivery)
-        return outcome
-      })
-    }
+    (maps) => answersOf(entries, new Map(maps.flatMap((map) => [...map])), expired)
   )
 }
+
+/** Each answers once: a receipt that is in a call twice settles once. */
+const answersOf = <A>(
+  entries: ReadonlyArray<Entry>,
+  outcomes: Map<Delivery, Outcome.Outcome<A>>,
+  expired: (entry: Entry) => Outcome.Outcome<A>
+): Outcomes<A> =>
+  entries.map((entry) => {
+    const outcome = entry.delivery && outcomes.get(entry.delivery)
+    if (outcome === undefined || entry.delivery === undefined) return expired(entry)
+    outcomes.delete(entry.delivery)
+    return outcome
+  })
 
 /** Removes what is being settled already; one outcome each. */
 const remove = Effect.fnUntraced(function* (line: Line, deliveries: ReadonlyArray<Delivery>) {

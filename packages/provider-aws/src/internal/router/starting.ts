@@ -1,4 +1,6 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { Defaults, QueueAddress, QueueError, QueueName } from "@queue-runtime/core"
 import * as AwsConfig from "../../AwsConfig.ts"
 import * as errors from "../errors.ts"
@@ -39,27 +41,57 @@ const lookAt = Effect.fnUntraced(function* (
   return known
 })
 
-const lookOrGuess = (config: AwsConfig.AwsConfig, name: QueueName.QueueName, sqs: Sqs) => {
-  const settings = AwsConfig.queue(config, name)
-  const asked = lookAt(name, settings, sqs)
-  const guessed = (error: QueueError.QueueError): Effect.Effect<Known> =>
-    Effect.as(
-      Effect.logWarning(`queue "${name}" could not be asked about: ${error.message}`),
-      unasked(settings)
-    )
-  return (settings.strict ? asked : asked.pipe(Effect.catch(guessed))).pipe(
-    Effect.map((known) => [name, known] as const)
-  )
+/** What asking about the queues gave. */
+export interface Looked {
+  readonly known: ReadonlyMap<QueueName.QueueName, Known>
+  /** Those worth asking about again. */
+  readonly left: ReadonlyArray<QueueName.QueueName>
 }
+
+const inVain = (name: QueueName.QueueName, error: QueueError.QueueError): Effect.Effect<void> =>
+  Effect.logWarning(`queue "${name}" could not be asked about: ${error.message}`)
 
 /**
  * Asks for what only the service knows: whether the queues with an entry have a redrive policy, and how
  * it fits. A queue that cannot be asked about is taken as its options have it, unless it is strict.
  */
 export const look = Effect.fnUntraced(function* (config: AwsConfig.AwsConfig, sqs: Sqs) {
-  const names = Object.keys(config.queues).filter(QueueName.is)
-  const all = yield* Effect.forEach(names, (name) => lookOrGuess(config, name, sqs), {
-    concurrency
+  const known = new Map<QueueName.QueueName, Known>()
+  const left: Array<QueueName.QueueName> = []
+  const lookOne = Effect.fnUntraced(function* (name: QueueName.QueueName) {
+    const settings = AwsConfig.queue(config, name)
+    const asked = yield* Effect.result(lookAt(name, settings, sqs))
+    if (Result.isSuccess(asked)) known.set(name, asked.success)
+    else if (settings.strict) return yield* Effect.fail(asked.failure)
+    else {
+      if (asked.failure.retry !== "Never") left.push(name)
+      yield* inVain(name, asked.failure)
+    }
   })
-  return new Map<QueueName.QueueName, Known>(all)
+  const names = Object.keys(config.queues).filter(QueueName.is)
+  yield* Effect.forEach(names, lookOne, { concurrency, discard: true })
+  const looked: Looked = { known, left }
+  return looked
+})
+
+const pauseMax = Duration.toMillis(Defaults.sqsLookPauseMax)
+
+/** Asks until it is answered, ever more seldom: a service that was down at the start is up some day. */
+export const lookAgain = Effect.fnUntraced(function* (
+  config: AwsConfig.AwsConfig,
+  name: QueueName.QueueName,
+  sqs: Sqs
+) {
+  const settings = AwsConfig.queue(config, name)
+  let pause = Duration.toMillis(Defaults.sqsLookPause)
+  while (true) {
+    yield* Effect.sleep(pause)
+    const asked = yield* Effect.result(lookAt(name, settings, sqs))
+    if (Result.isSuccess(asked)) return asked.success
+    if (asked.failure.retry === "Never") {
+      yield* inVain(name, asked.failure)
+      return undefined
+    }
+    pause = Math.min(pause * 2, pauseMax)
+  }
 })
