@@ -11,8 +11,10 @@ export const Case = Schema.Struct({
   peer: Schema.Finite,
   /** `ours / peer`. */
   ratio: Schema.Finite,
-  /** What the ratio should reach, or stay under. */
-  target: Schema.Finite,
+  /** What the ratio should reach, or stay under; absent: it is told for what it is. */
+  target: Schema.optionalKey(Schema.Finite),
+  /** The target is of `ours` itself, and `peer` stands beside it. */
+  absolute: Schema.optionalKey(Schema.Literal(true)),
   better: Schema.Literals(["higher", "lower"]),
   /** The lowest and the highest ratio of a round, where every round measured both. */
   spread: Schema.optionalKey(Schema.Tuple([Schema.Finite, Schema.Finite]))
@@ -44,8 +46,16 @@ export const ofRounds = (
   })
 }
 
-export const isMet = ({ better, ratio, target }: Case): boolean =>
-  better === "higher" ? ratio >= target : ratio <= target
+export const isMet = ({ absolute, better, ours, ratio, target }: Case): boolean => {
+  if (target === undefined) return true
+  const value = absolute === true ? ours : ratio
+  return better === "higher" ? value >= target : value <= target
+}
+
+const targetOf = ({ absolute, better, target }: Case): string =>
+  target === undefined
+    ? ""
+    : `${absolute === true ? "ours " : ""}${better === "higher" ? "≥" : "≤"} ${target}`
 
 /** The cases of a run take the place of those of the same name; the others stay. */
 export const merge = (
@@ -77,8 +87,8 @@ export const render = (cases: ReadonlyArray<Case>): string => {
     figure(one.peer),
     one.ratio.toFixed(2),
     one.spread === undefined ? "" : one.spread.map((ratio) => ratio.toFixed(2)).join("–"),
-    `${one.better === "higher" ? "≥" : "≤"} ${one.target}`,
-    isMet(one) ? "met" : "MISSED"
+    targetOf(one),
+    one.target === undefined ? "" : isMet(one) ? "met" : "MISSED"
   ])
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length))

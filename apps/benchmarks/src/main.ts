@@ -3,11 +3,23 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as aws from "./aws.ts"
 import * as azure from "./azure.ts"
+import * as growth from "./growth.ts"
+import * as heap from "./heap.ts"
+import * as latency from "./latency.ts"
 import * as memory from "./memory.ts"
+import * as persisted from "./persisted.ts"
+import * as policies from "./policies.ts"
 import * as Report from "./Report.ts"
+import * as startup from "./startup.ts"
 
 const suites: Readonly<Record<string, () => Promise<ReadonlyArray<Report.Case>>>> = {
   memory: memory.run,
+  persisted: persisted.run,
+  policies: policies.run,
+  latency: latency.run,
+  heap: heap.run,
+  growth: growth.run,
+  startup: startup.run,
   aws: aws.run,
   azure: azure.run
 }

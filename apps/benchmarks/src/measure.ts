@@ -13,14 +13,21 @@ export const median = (values: ReadonlyArray<number>): number => {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
+export interface Options {
+  readonly rounds: number
+  readonly samples: number
+  /** Rounds before, which are not counted: code is compiled while it runs. Default: 1. */
+  readonly warm?: number
+}
+
 /** The median of each task in each round, in nanoseconds an operation. */
 export const rounds = async (
   tasks: ReadonlyArray<Task>,
-  options: { readonly rounds: number; readonly samples: number }
+  options: Options
 ): Promise<ReadonlyMap<string, ReadonlyArray<number>>> => {
   const found = new Map(tasks.map(({ name }): [string, Array<number>] => [name, []]))
-  // The first round warms up and is not counted.
-  for (let round = 0; round <= options.rounds; round++) {
+  const warm = options.warm ?? 1
+  for (let round = 0; round < warm + options.rounds; round++) {
     // What a sample times is a part of it, so the number of samples ends a task and not their time.
     const bench = new Bench({ time: 0, iterations: options.samples, warmup: false, throws: true })
     for (const { name, sample } of tasks) {
@@ -30,7 +37,7 @@ export const rounds = async (
     await bench.run()
     for (const { name, result } of bench.tasks) {
       if (result.state !== "completed") throw new Error(`benchmark "${name}" ${result.state}`)
-      if (round > 0) found.get(name)?.push(result.latency.p50 * 1e6)
+      if (round >= warm) found.get(name)?.push(result.latency.p50 * 1e6)
     }
   }
   return found
@@ -39,6 +46,19 @@ export const rounds = async (
 /** The median over the rounds of each task's median, in nanoseconds an operation. */
 export const interleaved = async (
   tasks: ReadonlyArray<Task>,
-  options: { readonly rounds: number; readonly samples: number }
+  options: Options
 ): Promise<ReadonlyMap<string, number>> =>
   new Map([...(await rounds(tasks, options))].map(([name, medians]) => [name, median(medians)]))
+
+/**
+ * A sample in nanoseconds of the processor an operation: what else the machine does, and what the work
+ * only waits for, is not in it.
+ */
+export const cpu =
+  (operations: number, work: () => Promise<void> | void): Task["sample"] =>
+  async () => {
+    const before = process.cpuUsage()
+    await work()
+    const { system, user } = process.cpuUsage(before)
+    return ((user + system) * 1_000) / operations
+  }

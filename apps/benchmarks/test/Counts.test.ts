@@ -33,10 +33,10 @@ const limits: Readonly<Record<keyof typeof calls.services, Readonly<Record<strin
       "a worker over 1,000": { Attach: 1, Deliver: 1000, Settle: 1000, Token: 1 },
       "one send of 1,000 in 20 sessions": { Attach: 3, Connect: 1, Send: 5, Token: 1 },
       "a session worker over 20 × 50": {
-        Attach: 20,
+        Attach: 24,
         Deliver: 1000,
         Settle: 1000,
-        Token: 20
+        Token: 24
       }
     }
   }

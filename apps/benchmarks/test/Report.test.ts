@@ -15,6 +15,27 @@ describe("Report", () => {
     assert.isTrue(Report.isMet({ ...slower, target: 0.5 }))
   })
 
+  it("holds a target against the figure itself, where it is one of its own", () => {
+    const within = Report.make({
+      case: "a",
+      ours: 25,
+      peer: 5,
+      target: 30,
+      absolute: true,
+      better: "lower"
+    })
+    assert.isTrue(Report.isMet(within))
+    assert.isFalse(Report.isMet({ ...within, ours: 31 }))
+    assert.isFalse(Report.isMet({ ...within, better: "higher" }))
+    assert.match(Report.render([within]), /^a +25\.0 +5\.00 +5\.00 +ours ≤ 30 +met$/mu)
+  })
+
+  it("tells a figure without a target for what it is", () => {
+    const told = Report.make({ case: "a", ours: 300, peer: 100, better: "lower" })
+    assert.isTrue(Report.isMet(told))
+    assert.match(Report.render([told]), /^a +300 +100 +3\.00$/mu)
+  })
+
   it("shows how far the ratios of the rounds lay apart", () => {
     const values = { case: "c", target: 1, better: "higher" } as const
     const rounds = Report.ofRounds({ ...values, ours: [10, 30, 20], peer: [10, 10, 10] })

@@ -22,4 +22,25 @@ describe("measure", () => {
     assert.strictEqual(Math.round(medians.get("b") ?? 0), 7)
     assert.isAbove(order.lastIndexOf("a"), order.indexOf("b"))
   })
+
+  it("counts nothing of the rounds that warm up", async () => {
+    let calls = 0
+    const task: measure.Task = { name: "a", sample: () => Promise.resolve(++calls) }
+    const found = await measure.rounds([task], { warm: 3, rounds: 2, samples: 1 })
+    assert.strictEqual(calls, 5)
+    assert.deepStrictEqual(found.get("a")?.map(Math.round), [4, 5])
+  })
+
+  it("counts the time of the processor, and not what is waited for", async () => {
+    const busy = measure.cpu(10, () => {
+      const end = process.cpuUsage().user + 20_000
+      while (process.cpuUsage().user < end) continue
+    })
+    // 20 ms over ten operations.
+    assert.isAtLeast(await busy(), 2e6)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiting = measure.cpu(1, () => promise)()
+    setTimeout(resolve, 50)
+    assert.isBelow(await waiting, 50e6)
+  })
 })

@@ -1,0 +1,3 @@
+import { QueueName } from "@queue-runtime/core"
+
+export const queue = QueueName.makeUnsafe("bench")
