@@ -40,7 +40,8 @@ export interface Flags {
 export const help = `pnpm contract [--provider NAME] [--rule ID]… [--seed N]
 
   --provider  one provider alone, and no sabotages: ${providers.map(({ name }) => name).join(", ")};
-              aws is aws-fauxqs as well, memory is memory-stack as well
+              a name stands for its variants as well: aws for aws-stack and aws-fauxqs. A stack is the
+              provider behind sealing, batching, breaker, retry, time-out and telemetry
   --rule      these rules alone: on every provider, and which sabotages break them
   --seed      of the model-based rules (default: 1)
 
@@ -136,6 +137,9 @@ export interface Found {
   readonly isGood: boolean
 }
 
+/** As many as the contract itself runs on one provider. */
+const rulesAtOnce = 32
+
 const hasFailed = ({ results }: tables.Column): boolean =>
   results.some(({ status }) => status === "failed")
 
@@ -160,11 +164,15 @@ export const run = Effect.fnUntraced(function* (
     flags.rules.length === 0 || flags.rules.includes(id)
   const rules = ProviderContract.rules.filter(isAsked)
   const chosen = flags.provider === undefined ? providers : named(flags.provider)
-  const columns = yield* Effect.forEach(chosen, (harness) =>
-    say(`${rules.length} rules on ${harness.name}`).pipe(
-      Effect.andThen(ProviderContract.run(harness, { rules, seed: flags.seed })),
-      Effect.map((results): tables.Column => ({ name: harness.name, results }))
-    )
+  const columns = yield* Effect.forEach(
+    chosen,
+    (harness) =>
+      say(`${rules.length} rules on ${harness.name}`).pipe(
+        Effect.andThen(ProviderContract.run(harness, { rules, seed: flags.seed })),
+        Effect.map((results): tables.Column => ({ name: harness.name, results }))
+      ),
+    // Of a few rules, which wait most of the time, all columns at once.
+    { concurrency: Math.max(1, Math.floor(rulesAtOnce / Math.max(1, rules.length))) }
   )
   const table = tables.formatProviders(columns)
   const isKept = !columns.some(hasFailed)

@@ -23,13 +23,15 @@ import { ResilienceConfig } from "@queue-runtime/resilience"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Tracer from "effect/Tracer"
 import { mkdtempDisposableSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { azure } from "./servicebus.ts"
-import { aws, awsFauxqs } from "./sqs.ts"
+import { aws, awsBinary, awsFauxqs } from "./sqs.ts"
 
 const openMemory = ({ deduplication, queue, ...options }: Harness.QueueSpec) =>
   MemoryClient.make({
@@ -58,14 +60,30 @@ const keys = KeyProviderMemory.layer({
   current: "k1"
 })
 
+/** Somebody who listens, or telemetry would step aside; spans are made, and kept by nobody. */
+const listening = Layer.merge(
+  Layer.succeed(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })),
+  Layer.succeed(Metric.MetricRegistry, new Map())
+)
+
 /** The decorators there are, in the order of DESIGN §3. */
 const decorators = Telemetry.layerCreate().pipe(
   Layer.provide(Sealing.layer().pipe(Layer.provide(Layer.merge(keys, NodeCrypto.layer)))),
   Layer.provide(Batching.layer()),
   // A rule gives a call on a closed connection one second.
   Layer.provide(ResilienceConfig.layer({ retry: { initial: "50 millis" } })),
-  Layer.provide(Telemetry.layer())
+  Layer.provide(Telemetry.layer()),
+  Layer.provide(listening)
 )
+
+/** A program without the library reads no sealed body, and what it sends is rejected as plaintext. */
+const withoutForeign = <E, R>(self: Harness.Harness<E, R>): Harness.Harness<E, R> => ({
+  ...self,
+  open: (spec) => Effect.map(self.open(spec), ({ layer }) => ({ layer }))
+})
+
+const stacked = (self: Harness.Harness<QueueError.QueueError>, name: string) =>
+  Harness.behind(withoutForeign(self), name, decorators)
 
 /**
  * The same behind the full stack.
@@ -73,7 +91,23 @@ const decorators = Telemetry.layerCreate().pipe(
  * @category harnesses
  * @since 0.1.0
  */
-export const memoryStack = Harness.behind(memory, "memory-stack", decorators)
+export const memoryStack: Harness.Harness<QueueError.QueueError> = stacked(memory, "memory-stack")
+
+/**
+ * SQS behind the full stack, over a socket.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const awsStack: Harness.Harness<QueueError.QueueError> = stacked(awsBinary, "aws-stack")
+
+/**
+ * Service Bus behind the full stack, over a socket.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const azureStack: Harness.Harness<QueueError.QueueError> = stacked(azure, "azure-stack")
 
 const folder = Effect.sync(() => mkdtempDisposableSync(join(tmpdir(), "queues-")))
 
@@ -153,13 +187,15 @@ export const providers: ReadonlyArray<Harness.Harness<QueueError.QueueError>> = 
   memoryStack,
   sqlite,
   aws,
+  awsStack,
   awsFauxqs,
-  azure
+  azure,
+  azureStack
 ]
 
 /**
- * Those that a name stands for: one of that name, and those whose names begin with it: `aws` is `aws` and
- * `aws-fauxqs`.
+ * Those that a name stands for: one of that name, and those whose names begin with it: `aws` is `aws`,
+ * `aws-stack` and `aws-fauxqs`.
  *
  * @category harnesses
  * @since 0.1.0

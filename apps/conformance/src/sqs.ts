@@ -113,8 +113,10 @@ const foreignOf = (sdk: SQSClient, QueueUrl: string): World.Foreign => ({
 /** Far above what any rule lets fail: the broker must not put aside what the library judges. */
 const receivesMax = "1000"
 
+type BodyEncoding = AwsConfig.QueueSettings["bodyEncoding"]
+
 const openAt =
-  (server: Effect.Effect<Server, QueueError.QueueError, Scope.Scope>) =>
+  (server: Effect.Effect<Server, QueueError.QueueError, Scope.Scope>, bodyEncoding: BodyEncoding) =>
   (
     spec: Harness.QueueSpec
   ): Effect.Effect<Harness.Opened<QueueError.QueueError>, QueueError.QueueError, Scope.Scope> =>
@@ -135,9 +137,9 @@ const openAt =
           region,
           ...(endpoint === undefined ? {} : { endpoint }),
           credentials,
-          queues: { [queue]: { name, deliveriesMax, visibilityTimeout } },
+          queues: { [queue]: { name, deliveriesMax, visibilityTimeout, bodyEncoding } },
           // A queue that does not exist is of the same kind.
-          others: { fifo: sessions }
+          others: { fifo: sessions, bodyEncoding }
         }),
         foreign: foreignOf(sdk, url)
       }
@@ -174,12 +176,13 @@ const failedProbesOf = (
 
 const harness = (
   name: string,
-  server: Effect.Effect<Server, QueueError.QueueError, Scope.Scope>
+  server: Effect.Effect<Server, QueueError.QueueError, Scope.Scope>,
+  bodyEncoding: BodyEncoding = "auto"
 ): Harness.Harness<QueueError.QueueError> => ({
   name,
   time: Time.live,
   failedProbes: failedProbesOf(server),
-  open: openAt(server)
+  open: openAt(server, bodyEncoding)
 })
 
 /** The server of the environment; `aws` stands for AWS itself, with what the SDK finds. */
@@ -194,6 +197,9 @@ const given = (endpoint: string): Server =>
 
 const { CONTRACT_SQS_ENDPOINT: endpointGiven = "" } = process.env
 
+const serverAsked: Effect.Effect<Server, QueueError.QueueError, Scope.Scope> =
+  endpointGiven === "" ? emulator : Effect.succeed(given(endpointGiven))
+
 /**
  * Queues on SQS: on the server of `CONTRACT_SQS_ENDPOINT`, on AWS itself when it says `aws`, or else on an
  * emulator of its own for each rule. The queues of a rule are made for it and removed after it.
@@ -201,9 +207,18 @@ const { CONTRACT_SQS_ENDPOINT: endpointGiven = "" } = process.env
  * @category harnesses
  * @since 0.1.0
  */
-export const aws: Harness.Harness<QueueError.QueueError> = harness(
-  "aws",
-  endpointGiven === "" ? emulator : Effect.succeed(given(endpointGiven))
+export const aws: Harness.Harness<QueueError.QueueError> = harness("aws", serverAsked)
+
+/**
+ * The same for bodies that are no text, as sealed ones are: what is declared counts their base64.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const awsBinary: Harness.Harness<QueueError.QueueError> = harness(
+  "aws-binary",
+  serverAsked,
+  "base64"
 )
 
 /**

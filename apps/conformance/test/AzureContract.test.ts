@@ -1,7 +1,14 @@
 import { ProviderContract } from "@queue-runtime/contract-tests"
 import { describe, it } from "@effect/vitest"
+import { azureStack } from "../src/providers.ts"
 import { azure } from "../src/servicebus.ts"
+import { quickRules } from "./support/quickRules.ts"
 
-describe("R11.2 R12.1 Service Bus over a socket", () => {
+describe.concurrent("R11.2 R12.1 Service Bus over a socket", () => {
   ProviderContract.suite(it, azure)
+})
+
+// In the time that the slow rules above wait.
+describe.concurrent("R6.3 R8.1 R9.1 R12.1 Service Bus over a socket, behind the full stack", () => {
+  ProviderContract.suite(it, azureStack, { rules: quickRules })
 })

@@ -14,8 +14,12 @@
  * | `WORKER_CONCURRENCY` | sessions at work side by side | 10 |
  * | `NOTIFY_URL` | where the notifier posts; absent: nowhere | none |
  * | `NOTIFY_TIMEOUT_SECONDS` | how long one notification may take | 10 |
+ * | `NOTIFY_BREAKER` | what pauses while the notifier's service is down: all, or each session alone | all |
+ * | `NOTIFY_BREAKER_FAILURES` | failures in a row that say so | 5 |
+ * | `NOTIFY_BREAKER_OPEN_SECONDS` | pause before it is asked again | 30 |
  *
- * The others of core's `Settings` work too.
+ * The others of core's `Settings` work too, those of `ResilienceConfig` and, for sealed bodies, those of
+ * `SealingConfig`.
  *
  * @since 0.1.0
  */
@@ -46,6 +50,11 @@ export interface BotConfig {
   readonly concurrency: number
   readonly notifyUrl: Option.Option<string>
   readonly notifyTimeout: Duration.Duration
+  readonly breaker: {
+    readonly per: "all" | "session"
+    readonly failuresMax: number
+    readonly openDuration: Duration.Duration
+  }
 }
 
 const defaults = {
@@ -67,6 +76,19 @@ const number = (key: string, minimum: number, maximum: number, orElse: number) =
       key
     ).pipe(Config.withDefault(orElse)),
     `must be a whole number from ${minimum} to ${maximum}`
+  )
+
+const seconds = (key: string, minimum: number, maximum: number, orElse: Duration.Duration) =>
+  Effect.map(
+    checked(
+      key,
+      Config.schema(
+        Schema.NumberFromString.check(Schema.isBetween({ minimum, maximum })),
+        key
+      ).pipe(Config.withDefault(Duration.toSeconds(orElse))),
+      `must be a number from ${minimum} to ${maximum}`
+    ),
+    Duration.seconds
   )
 
 const isHttpUrl = (text: string): boolean =>
@@ -121,6 +143,22 @@ export const read: Effect.Effect<BotConfig, QueueError.QueueError> = Effect.gen(
     deliveriesMax: yield* number("DELIVERIES_MAX", 1, 100, Defaults.deliveriesMax),
     concurrency: yield* number("WORKER_CONCURRENCY", 1, 1_000, Defaults.concurrency),
     notifyUrl: yield* url("NOTIFY_URL"),
-    notifyTimeout: Duration.seconds(timeoutSeconds)
+    notifyTimeout: Duration.seconds(timeoutSeconds),
+    breaker: {
+      per: yield* checked(
+        "NOTIFY_BREAKER",
+        Config.schema(Schema.Literals(["all", "session"]), "NOTIFY_BREAKER").pipe(
+          Config.withDefault("all" as const)
+        ),
+        "must be all or session"
+      ),
+      failuresMax: yield* number("NOTIFY_BREAKER_FAILURES", 1, 1_000, Defaults.breakerFailuresMax),
+      openDuration: yield* seconds(
+        "NOTIFY_BREAKER_OPEN_SECONDS",
+        0.001,
+        86_400,
+        Defaults.breakerOpenDuration
+      )
+    }
   }
 })

@@ -2,15 +2,28 @@
  * The bots, and which event each gets. The handler is written once and knows messages and bots, no
  * queue and no provider.
  *
+ * **Details**
+ *
+ * Around the handler, outermost first, stand
+ *
+ * 1. a record of what was handled: a delivery whose settlement was lost comes again, is completed, and
+ *    nobody is told twice (`Idempotency`; what that does not promise is said there);
+ * 2. a circuit breaker: while the notifier's service is down the worker pauses, or one session of it, and
+ *    nothing is put aside for that. A failure on one event is no outage, so that an event which always
+ *    fails is put aside.
+ *
  * @since 0.1.0
  */
 import {
   Backoff,
   type HandlerFailure,
+  Idempotency,
+  type IdempotencyStore,
   type MessageHandler,
   type QueueClient,
   type QueueError
 } from "@queue-runtime/core"
+import { HandlerBreaker } from "@queue-runtime/resilience"
 import { SessionWorker } from "@queue-runtime/sessions"
 import * as Effect from "effect/Effect"
 import * as Notifier from "./bots/Notifier.ts"
@@ -24,7 +37,7 @@ import * as GitHubEvent from "./GitHubEvent.ts"
  * @category errors
  * @since 0.1.0
  */
-export type Failure = Notifier.DownstreamUnavailable | HandlerFailure.Permanent
+export type Failure = Notifier.Failure | HandlerFailure.Permanent
 
 interface Bot {
   readonly wants: (event: GitHubEvent.GitHubEvent) => boolean
@@ -64,11 +77,27 @@ export const handler: Effect.Effect<
  */
 export interface Options extends Pick<
   BotConfig.BotConfig,
-  "backoff" | "concurrency" | "deliveriesMax" | "queue"
+  "backoff" | "breaker" | "concurrency" | "deliveriesMax" | "queue"
 > {
   /** Told of each delivery and what became of it. */
   readonly onHandled?: (handled: MessageHandler.Handled) => Effect.Effect<void>
 }
+
+const isOutage = (error: Failure): boolean => error._tag === "DownstreamUnavailable"
+
+/** The handler behind the breaker, and what the worker waits for while it is open. */
+const guarded = Effect.fnUntraced(function* <R>(
+  handle: MessageHandler.MessageHandler<Failure, R>,
+  { per, ...figures }: Options["breaker"]
+) {
+  const options = { ...figures, name: "notifier", isOutage }
+  if (per === "session") {
+    const { protect } = yield* HandlerBreaker.perSession(options)
+    return { handler: protect(handle) }
+  }
+  const { protect, ready } = yield* HandlerBreaker.make(options)
+  return { handler: protect(handle), ready }
+})
 
 /**
  * Runs a handler over the sessions of the queue until it is interrupted, and then drains.
@@ -78,15 +107,22 @@ export interface Options extends Pick<
  * @category running
  * @since 0.1.0
  */
-export const run = <E, R>(
-  handle: MessageHandler.MessageHandler<E, R>,
-  { backoff, concurrency, deliveriesMax, onHandled, queue }: Options
-): Effect.Effect<never, QueueError.QueueError, QueueClient.QueueClient | R> =>
-  SessionWorker.run({
+export const run = Effect.fnUntraced(function* <R>(
+  handle: MessageHandler.MessageHandler<Failure, R>,
+  { backoff, breaker, concurrency, deliveriesMax, onHandled, queue }: Options
+): Effect.fn.Return<
+  never,
+  QueueError.QueueError,
+  QueueClient.QueueClient | IdempotencyStore.IdempotencyStore | R
+> {
+  const { handler: behindBreaker, ...pausing } = yield* guarded(handle, breaker)
+  return yield* SessionWorker.run({
     queue,
-    handler: handle,
+    handler: yield* Idempotency.handler(behindBreaker),
     concurrency,
     deliveriesMax,
     backoff: Backoff.exponential(backoff),
+    ...pausing,
     ...(onHandled === undefined ? {} : { onHandled })
   })
+})

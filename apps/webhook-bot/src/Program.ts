@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
-import type { QueueError } from "@queue-runtime/core"
+import { IdempotencyStore, type QueueError } from "@queue-runtime/core"
 import * as Notifier from "./bots/Notifier.ts"
 import * as Timeline from "./bots/Timeline.ts"
 import * as Bots from "./Bots.ts"
@@ -19,7 +19,8 @@ import * as QueueStack from "./QueueStack.ts"
 import * as WebhookServer from "./WebhookServer.ts"
 
 /**
- * The bots of these settings.
+ * The bots of these settings, and the record of what they did: in this process, so several of one queue
+ * need a store that they share (`SqlIdempotencyStore`) in its place.
  *
  * @category layers
  * @since 0.1.0
@@ -28,11 +29,13 @@ export const layerBots = ({
   notifyTimeout,
   notifyUrl
 }: Pick<BotConfig.BotConfig, "notifyTimeout" | "notifyUrl">): Layer.Layer<
-  Notifier.Notifier | Timeline.Timeline
+  Notifier.Notifier | Timeline.Timeline | IdempotencyStore.IdempotencyStore,
+  QueueError.QueueError
 > =>
-  Layer.merge(
+  Layer.mergeAll(
     Layer.provide(Notifier.layer({ url: notifyUrl, timeout: notifyTimeout }), Http.layerClient),
-    Timeline.layer()
+    Timeline.layer(),
+    IdempotencyStore.layerMemory()
   )
 
 const serve = Effect.fnUntraced(function* (config: BotConfig.BotConfig) {

@@ -7,7 +7,8 @@
  *
  * 1. typed queue: none here, since bodies are GitHub's own bytes
  * 2. `QueueClient`: stamps ids, checks capabilities, splits batches
- * 3. the span of the call, whose context the messages carry; sealing of bodies
+ * 3. the span of the call, whose context the messages carry; then sealing of bodies, where the
+ *    environment has keys (`SealingConfig`)
  * 4. `Batching`: merges concurrent sends and settlements
  * 5. `Health`, which `/healthz` and `/readyz` show; below it circuit breaker, then retry, then time-out
  * 6. telemetry: a span and a duration an attempt
@@ -24,11 +25,14 @@ import {
   ProviderSelection,
   QueueClient,
   QueueError,
+  QueueProvider,
   Telemetry
 } from "@queue-runtime/core"
+import { SealingConfig } from "@queue-runtime/crypto"
 import { ResilienceConfig } from "@queue-runtime/resilience"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as BotConfig from "./BotConfig.ts"
@@ -40,10 +44,19 @@ import * as Webhook from "./Webhook.ts"
  * @category options
  * @since 0.1.0
  */
-export type Options = Pick<BotConfig.BotConfig, "deliveriesMax" | "lockDuration" | "queue" | "wait">
+export interface Options extends Pick<
+  BotConfig.BotConfig,
+  "deliveriesMax" | "lockDuration" | "queue" | "wait"
+> {
+  /** Stands next to the provider: what the broker sees. The demo looks there, and breaks things. */
+  readonly around?: (provider: QueueProvider.Service) => QueueProvider.Service
+}
 
-/** The worker puts aside first, with the error it saw; the broker's own limit is for one that crashes. */
-const deliveriesMargin = 10
+/**
+ * The worker puts aside first, with the error it saw; the broker's own limit is for one that crashes. It
+ * counts what the worker excuses too: a probe each half minute, for forty minutes of outage.
+ */
+const deliveriesMargin = 80
 
 /** A payload of the largest size, its ids and its attributes. */
 const messageSizeMax = Webhook.bodyBytesMax + 1024 * 1024
@@ -114,6 +127,9 @@ const azure = ({ deliveriesMax, lockDuration, queue }: Options) =>
     )
   )
 
+const wrapped = ({ around = identity }: Options) =>
+  Layer.effect(QueueProvider.QueueProvider, Effect.map(QueueProvider.QueueProvider, around))
+
 /**
  * The client over everything below it, and how the queue is.
  *
@@ -128,10 +144,12 @@ export const layer = (
 ): Layer.Layer<QueueClient.QueueClient | Health.Health, QueueError.QueueError> =>
   QueueClient.layer({ wait: options.wait }).pipe(
     Layer.provide(Telemetry.layerCreate()),
+    Layer.provide(SealingConfig.layer()),
     Layer.provide(Batching.layer()),
     Layer.provideMerge(Health.layer({ queues: [options.queue] })),
     Layer.provide(ResilienceConfig.layer()),
     Layer.provide(Telemetry.layer()),
+    Layer.provide(wrapped(options)),
     Layer.provide(
       ProviderSelection.layer(
         {

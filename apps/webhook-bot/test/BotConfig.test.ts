@@ -26,6 +26,9 @@ describe("BotConfig", () => {
       assert.strictEqual(Duration.toMillis(config.backoff.initial), 1000)
       assert.strictEqual(Duration.toMillis(config.backoff.max), 30_000)
       assert.strictEqual(Duration.toSeconds(config.notifyTimeout), 10)
+      assert.strictEqual(config.breaker.per, "all")
+      assert.strictEqual(config.breaker.failuresMax, 5)
+      assert.strictEqual(Duration.toSeconds(config.breaker.openDuration), 30)
       assert.isTrue(Option.isNone(config.notifyUrl))
       assert.isTrue(Option.isNone(config.lockDuration))
     })
@@ -45,7 +48,10 @@ describe("BotConfig", () => {
         DELIVERIES_MAX: "7",
         WORKER_CONCURRENCY: "3",
         NOTIFY_URL: "https://chat.example/hook",
-        NOTIFY_TIMEOUT_SECONDS: "4"
+        NOTIFY_TIMEOUT_SECONDS: "4",
+        NOTIFY_BREAKER: "session",
+        NOTIFY_BREAKER_FAILURES: "2",
+        NOTIFY_BREAKER_OPEN_SECONDS: "0.5"
       })
       assert.strictEqual(config.host, "0.0.0.0")
       assert.strictEqual(config.port, 8080)
@@ -58,6 +64,11 @@ describe("BotConfig", () => {
       assert.strictEqual(config.concurrency, 3)
       assert.deepStrictEqual(config.notifyUrl, Option.some("https://chat.example/hook"))
       assert.strictEqual(Duration.toSeconds(config.notifyTimeout), 4)
+      assert.deepStrictEqual(config.breaker, {
+        per: "session",
+        failuresMax: 2,
+        openDuration: Duration.millis(500)
+      })
     })
   )
 
@@ -76,6 +87,9 @@ describe("BotConfig", () => {
     ["WORKER_CONCURRENCY", "1.5", "must be a whole number from 1 to 1000"],
     ["QUEUE_RETRY_BACKOFF_MAX_MS", "-1", "must be a whole number from 0 to 86400000"],
     ["NOTIFY_TIMEOUT_SECONDS", "0", "must be a whole number from 1 to 300"],
+    ["NOTIFY_BREAKER", "some", "must be all or session"],
+    ["NOTIFY_BREAKER_FAILURES", "0", "must be a whole number from 1 to 1000"],
+    ["NOTIFY_BREAKER_OPEN_SECONDS", "0", "must be a number from 0.001 to 86400"],
     ["NOTIFY_URL", "ftp://chat.example", "must be an http or https URL"],
     ["NOTIFY_URL", "chat", "must be an http or https URL"]
   ] as const)("R10.1 %s=%s is refused by name and rule", ([key, value, rule]) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { HandlerFailure, QueueAddress, QueueClient } from "@queue-runtime/core"
+import { HandlerFailure, IdempotencyStore, QueueAddress, QueueClient } from "@queue-runtime/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,18 +11,19 @@ import * as Timeline from "../src/bots/Timeline.ts"
 import * as Bots from "../src/Bots.ts"
 import { bytes, delivered, example, foreign, memory, message, queue } from "./fixtures.ts"
 
-const down = new Notifier.DownstreamUnavailable({ detail: "down" })
+const failed = new Notifier.DownstreamFailed({ detail: "not this one" })
 
 /** Bots whose notifier writes down what it is told, and fails as long as it is told to. */
-const bots = (told: Array<string>, failures = 0) => {
+const bots = (told: Array<string>, failures = 0, failure: Notifier.Failure = failed) => {
   let left = failures
-  return Layer.merge(
+  return Layer.mergeAll(
     Timeline.layer(),
+    IdempotencyStore.layerMemory(),
     Layer.succeed(Notifier.Notifier, {
       notify: ({ id }) =>
         Effect.suspend((): Effect.Effect<void, Bots.Failure> => {
           told.push(id)
-          return left-- > 0 ? Effect.fail(down) : Effect.void
+          return left-- > 0 ? Effect.fail(failure) : Effect.void
         })
     })
   )
@@ -66,7 +67,7 @@ describe("Bots", () => {
     return Effect.gen(function* () {
       const handle = yield* Bots.handler
       const received = yield* delivered(yield* message("pull_request", example("pull_request")))
-      assert.strictEqual(yield* Effect.flip(Effect.asVoid(handle(received))), down)
+      assert.strictEqual(yield* Effect.flip(Effect.asVoid(handle(received))), failed)
       assert.deepStrictEqual(yield* entries(pull), [])
       yield* handle(received)
       assert.strictEqual((yield* entries(pull)).length, 1)
@@ -83,7 +84,9 @@ describe("Bots", () => {
     }).pipe(Effect.provide(bots([])))
   )
 
-  const running = { queue, concurrency: 2, deliveriesMax: 3 }
+  const breaker = { per: "all", failuresMax: 2, openDuration: Duration.seconds(30) } as const
+
+  const running = { queue, concurrency: 2, deliveriesMax: 3, breaker }
 
   const backoff = { initial: Duration.seconds(1), max: Duration.seconds(1) }
 

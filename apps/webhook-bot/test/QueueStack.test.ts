@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { QueueClient, SessionId } from "@queue-runtime/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Broker from "../src/demo/Broker.ts"
 import * as QueueStack from "../src/QueueStack.ts"
 import * as Webhook from "../src/Webhook.ts"
-import { environment, queue } from "./fixtures.ts"
+import { environment, message, queue, text } from "./fixtures.ts"
 
 const options = {
   queue,
@@ -21,14 +23,39 @@ const inEnvironment = (variables: Readonly<Record<string, string>>) =>
   Effect.provide(client(), environment(variables))
 
 describe("QueueStack", () => {
-  it.live("R10.2 is the memory provider with batching around it, unless told otherwise", () =>
+  it.live(
+    "R10.2 R8.1 is the memory provider with its stack around it and no sealing, unless told otherwise",
+    () =>
+      Effect.gen(function* () {
+        const { provider, stack } = yield* inEnvironment({})
+        assert.strictEqual(provider, "memory")
+        assert.deepStrictEqual(
+          [...stack],
+          [
+            "create",
+            "batching",
+            "health",
+            "circuit-breaker",
+            "retry",
+            "timeout",
+            "telemetry",
+            "memory"
+          ]
+        )
+        assert.strictEqual((yield* inEnvironment({ QUEUE_PROVIDER: "memory" })).provider, "memory")
+      })
+  )
+
+  const keys = { QUEUE_CRYPTO_KEYS: `k1:${Buffer.alloc(32, 7).toString("base64")}` }
+
+  it.live("R8.1 seals above batching and below the span of the call, where there are keys", () =>
     Effect.gen(function* () {
-      const { provider, stack } = yield* inEnvironment({})
-      assert.strictEqual(provider, "memory")
+      const { stack } = yield* inEnvironment(keys)
       assert.deepStrictEqual(
         [...stack],
         [
           "create",
+          "sealing",
           "batching",
           "health",
           "circuit-breaker",
@@ -38,7 +65,34 @@ describe("QueueStack", () => {
           "memory"
         ]
       )
-      assert.strictEqual((yield* inEnvironment({ QUEUE_PROVIDER: "memory" })).provider, "memory")
+    })
+  )
+
+  it.live("R8.1 what the broker has is sealed, and what the bots get is not", () =>
+    Effect.gen(function* () {
+      const broker = Broker.make(1_000)
+      const read = yield* Effect.gen(function* () {
+        const inside = yield* QueueClient.QueueClient
+        yield* inside.send(queue, yield* message("push", { ref: "refs/heads/main" }))
+        const session = yield* Effect.flatMap(inside.acceptSession(queue), Effect.fromOption)
+        const [received] = yield* session.receive({ wait: 0 })
+        return text(received?.body ?? new Uint8Array())
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          Layer.provide(QueueStack.layer({ ...options, around: broker.around }), environment(keys))
+        )
+      )
+      assert.deepStrictEqual(JSON.parse(read), { ref: "refs/heads/main" })
+      assert.strictEqual(yield* broker.stored, 1)
+      assert.deepStrictEqual(yield* broker.readable, [])
+    })
+  )
+
+  it.live("R10.1 settings of sealing without keys are refused by name", () =>
+    Effect.gen(function* () {
+      const { reason } = yield* Effect.flip(inEnvironment({ QUEUE_CRYPTO_MODE: "encrypt" }))
+      assert.match(reason.message, /^QUEUE_CRYPTO_KEYS: is missing/u)
     })
   )
 

@@ -59,7 +59,10 @@ const forward = (
     })
     passed.on("error", reject)
     // A poll that the client gave up is given up here too.
-    request.socket.once("close", () => passed.destroy())
+    const abandon = () => passed.destroy()
+    request.socket.once("close", abandon)
+    // One socket has many requests, one after the other.
+    passed.once("close", () => request.socket.off("close", abandon))
     passed.end(body)
   })
 

@@ -3,9 +3,14 @@
  *
  * **Details**
  *
- * A refused or broken connection, no answer in time, 429 and 5xx are for the moment: the message comes
- * again after its backoff. Any other answer that is not 2xx is for good: the same request would be
- * refused again, and the message is put aside with the status.
+ * | answer | what it says |
+ * |---|---|
+ * | none: refused, broken or too late; 429, 502, 503, 504 | the service is down, for every event: `DownstreamUnavailable` |
+ * | any other 5xx | it failed on this event, which comes again after its backoff: `DownstreamFailed` |
+ * | any other that is not 2xx | for good: the same request would be refused again, and the message is put aside with the status |
+ *
+ * The first two are told apart because of an event that always makes the service fail: it must not look
+ * like an outage, which nothing is put aside for.
  *
  * The service gets each event at least once, with the delivery's id in `Idempotency-Key`.
  *
@@ -37,6 +42,28 @@ export class DownstreamUnavailable extends Schema.TaggedError<DownstreamUnavaila
 }
 
 /**
+ * The service failed on this event; the next try may go.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DownstreamFailed extends Schema.TaggedError<DownstreamFailed>()("DownstreamFailed", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/**
+ * How the notifier fails.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type Failure = DownstreamUnavailable | DownstreamFailed | HandlerFailure.Permanent
+
+/**
  * Tells one event.
  *
  * @category services
@@ -48,11 +75,10 @@ export class Notifier extends Context.Service<
     /**
      * Posts the event and waits for the answer.
      *
-     * **Errors** DownstreamUnavailable (again later) · Permanent `DownstreamRefused` (never)
+     * **Errors** DownstreamUnavailable (when it is up again) · DownstreamFailed (again later) ·
+     * Permanent `DownstreamRefused` (never)
      */
-    readonly notify: (
-      event: GitHubEvent.GitHubEvent
-    ) => Effect.Effect<void, DownstreamUnavailable | HandlerFailure.Permanent>
+    readonly notify: (event: GitHubEvent.GitHubEvent) => Effect.Effect<void, Failure>
   }
 >()("@queue-runtime/webhook-bot/bots/Notifier") {}
 
@@ -80,18 +106,16 @@ const bodyOf = (event: GitHubEvent.GitHubEvent): Uint8Array =>
     })
   )
 
-const judge = ({
-  status
-}: Http.Answer): Effect.Effect<void, DownstreamUnavailable | HandlerFailure.Permanent> => {
+/** Too many requests, and what proxies answer for a service that is not there. */
+const outages: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
+const judge = ({ status }: Http.Answer): Effect.Effect<void, Failure> => {
   if (status >= 200 && status < 300) return Effect.void
-  if (status === 429 || status >= 500) {
-    return Effect.fail(new DownstreamUnavailable({ detail: `the downstream answered ${status}` }))
-  }
+  const detail = `the downstream answered ${status}`
+  if (outages.has(status)) return Effect.fail(new DownstreamUnavailable({ detail }))
+  if (status >= 500) return Effect.fail(new DownstreamFailed({ detail }))
   return Effect.fail(
-    new HandlerFailure.Permanent({
-      reason: "DownstreamRefused",
-      description: `the downstream answered ${status}`
-    })
+    new HandlerFailure.Permanent({ reason: "DownstreamRefused", description: detail })
   )
 }
 

@@ -21,6 +21,7 @@ import * as QueueStack from "../QueueStack.ts"
 import * as Webhook from "../Webhook.ts"
 import * as WebhookServer from "../WebhookServer.ts"
 import * as Backend from "./Backend.ts"
+import * as Broker from "./Broker.ts"
 import * as Corpus from "./Corpus.ts"
 import * as Downstream from "./Downstream.ts"
 import * as History from "./History.ts"
@@ -29,6 +30,7 @@ import * as Plan from "./Plan.ts"
 import * as Poster from "./Poster.ts"
 import * as Report from "./Report.ts"
 import * as Verification from "./Verification.ts"
+import { randomBytes } from "node:crypto"
 
 /**
  * How the run is to be.
@@ -46,8 +48,9 @@ export interface Options {
 }
 
 /**
- * Settings of the demo. They win over the environment, which chooses the provider and the queue: nine
- * pauses of 0.1 to 0.5 s, jitter counted, outlast an outage of 2 s, so that nothing is put aside for it.
+ * Settings of the demo. They win over the environment, which chooses the provider and the queue. Four
+ * pauses of 0.1 to 0.5 s do not outlast an outage of 2 s: that nothing is put aside for it is the
+ * breaker's doing.
  */
 const settings = {
   WEBHOOK_SECRET: "secret of the demo",
@@ -55,9 +58,20 @@ const settings = {
   PORT: "0",
   QUEUE_RETRY_BACKOFF_MS: "100",
   QUEUE_RETRY_BACKOFF_MAX_MS: "500",
-  DELIVERIES_MAX: "10",
-  WORKER_CONCURRENCY: "16"
+  DELIVERIES_MAX: "5",
+  WORKER_CONCURRENCY: "16",
+  NOTIFY_BREAKER_OPEN_SECONDS: "0.3",
+  QUEUE_CRYPTO_MODE: "encrypt"
 }
+
+/** A key of this run alone. */
+const freshKey = Effect.sync(() => ({
+  QUEUE_CRYPTO_KEYS: `demo:${randomBytes(32).toString("base64")}`,
+  QUEUE_CRYPTO_CURRENT_KEY: "demo"
+}))
+
+/** One of so many completions is lost, and its message comes again. */
+const loseEvery = 100
 
 const outageDefault = Duration.seconds(2)
 
@@ -124,7 +138,8 @@ const readDeadLetters = Effect.fnUntraced(function* (queue: QueueName.QueueName)
 const collect = Effect.fnUntraced(function* (
   queue: QueueName.QueueName,
   plan: ReadonlyArray<Plan.Planned>,
-  history: History.History
+  history: History.History,
+  broker: Broker.Broker
 ): Effect.fn.Return<
   Verification.Evidence,
   QueueError.QueueError,
@@ -143,6 +158,8 @@ const collect = Effect.fnUntraced(function* (
     events: history.events,
     deadLetters: yield* readDeadLetters(queue),
     timelines,
+    stored: yield* broker.stored,
+    readable: yield* broker.readable,
     left: yield* countLeft(queue)
   }
 })
@@ -161,7 +178,11 @@ const showProgress = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(progressEvery), show)))
 })
 
-const runWith = Effect.fnUntraced(function* (options: Options, base: BotConfig.BotConfig) {
+const runWith = Effect.fnUntraced(function* (
+  options: Options,
+  base: BotConfig.BotConfig,
+  broker: Broker.Broker
+) {
   const { deliveries, outage = outageDefault, seed } = options
   const output = yield* Output.Output
   const client = yield* QueueClient.QueueClient
@@ -199,7 +220,7 @@ const runWith = Effect.fnUntraced(function* (options: Options, base: BotConfig.B
       )
     )
     const elapsed = Duration.millis((yield* Clock.currentTimeMillis) - start)
-    const evidence = yield* collect(config.queue, plan, history)
+    const evidence = yield* collect(config.queue, plan, history, broker)
     const violations = Verification.violations(evidence)
     const turnedAway = yield* downstream.turnedAway
     const { counts } = history
@@ -227,11 +248,16 @@ export const run = (
   Effect.gen(function* () {
     const config = yield* BotConfig.read
     const variables = yield* Backend.start(config)
-    return yield* Effect.scoped(runWith(options, config)).pipe(
-      Effect.provide(
-        Layer.merge(QueueStack.layer(config), Http.layerClient).pipe(
-          Layer.provide(asPrimary(variables))
-        )
+    const broker = Broker.make(loseEvery)
+    const stack = QueueStack.layer({ ...config, around: broker.around })
+    return yield* Effect.scoped(runWith(options, config, broker)).pipe(
+      Effect.provide(Layer.merge(stack, Http.layerClient).pipe(Layer.provide(asPrimary(variables))))
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Layer.unwrap(
+        Effect.map(freshKey, (key) => asPrimary({ ...settings, ...key, ...options.settings }))
       )
     )
-  }).pipe(Effect.scoped, Effect.provide(asPrimary({ ...settings, ...options.settings })))
+  )

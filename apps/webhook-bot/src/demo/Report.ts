@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import type * as BotConfig from "../BotConfig.ts"
 import type * as History from "./History.ts"
 import * as Plan from "./Plan.ts"
-import type * as Verification from "./Verification.ts"
+import * as Verification from "./Verification.ts"
 
 const number = new Intl.NumberFormat("en-GB")
 
@@ -85,7 +85,8 @@ export const opening = (setting: Setting): ReadonlyArray<string> => {
       `backoff ${millis(config.backoff.initial)} doubling to ${millis(config.backoff.max)}, ` +
         `at most ${config.deliveriesMax} deliveries;`
     ),
-    row("", `downstream down for ${millis(outage)}: 503 and cut connections`),
+    row("", `downstream down for ${millis(outage)}: 503 and cut connections, asked again`),
+    row("", `every ${millis(config.breaker.openDuration)}`),
     row("worker", `${config.concurrency} sessions at once`),
     ""
   ]
@@ -195,6 +196,15 @@ export const closing = (outcome: Outcome): ReadonlyArray<string> => {
       "retried",
       `${count(distinct(retried))} messages, ${count(retried.length)} times; ` +
         `${count(turnedAway)} calls found the downstream down`
+    ),
+    row(
+      "settled anew",
+      `${count(Verification.unsettled(evidence).length)} that were handled and whose settlement was ` +
+        "lost: they came again, and no bot ran twice"
+    ),
+    row(
+      "at rest",
+      `${count(evidence.stored - evidence.readable.length)} of ${count(evidence.stored)} bodies sealed`
     ),
     row("dead letters", `${count(evidence.deadLetters.length)}: ${listed(dead)}`),
     row("left", count(evidence.left)),

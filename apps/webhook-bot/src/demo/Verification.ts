@@ -33,6 +33,10 @@ export interface Evidence {
   readonly deadLetters: ReadonlyArray<DeadLetter>
   /** What the timeline bot has of each session: ids, oldest first. */
   readonly timelines: ReadonlyMap<string, ReadonlyArray<string>>
+  /** Bodies that were handed to the broker. */
+  readonly stored: number
+  /** The ids of those that anybody could read there. */
+  readonly readable: ReadonlyArray<string>
   /** Messages still in the queue. */
   readonly left: number
 }
@@ -187,8 +191,21 @@ const overlaps = ({ events }: Evidence): Violations => {
   })
 }
 
+const unsealed = ({ readable }: Evidence): Violations =>
+  readable.map((id) => `${id} lay readable in the queue`)
+
 const leftovers = ({ left }: Evidence): Violations =>
   left === 0 ? [] : [`${left} messages are still in the queue`]
+
+/**
+ * The messages that were handled, were not settled and came again: the record of what is done completed
+ * them, or else {@link violations} says that they were processed twice.
+ *
+ * @category verification
+ * @since 0.1.0
+ */
+export const unsettled = ({ events }: Evidence): ReadonlyArray<string> =>
+  idsOf(only(events, "Settled").filter((event) => event.as === "Unsettled"))
 
 /**
  * Everything that is wrong with a run; nothing is wrong with a good one.
@@ -197,6 +214,6 @@ const leftovers = ({ left }: Evidence): Violations =>
  * @since 0.1.0
  */
 export const violations = (evidence: Evidence): Violations =>
-  [answers, sessions, refusedOnes, endings, causes, orders, overlaps, leftovers].flatMap((check) =>
-    check(evidence)
+  [answers, sessions, refusedOnes, endings, causes, orders, overlaps, unsealed, leftovers].flatMap(
+    (check) => check(evidence)
   )

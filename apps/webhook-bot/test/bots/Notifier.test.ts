@@ -60,11 +60,12 @@ describe("Notifier", () => {
     })
   )
 
-  it.live("R5.2 5xx and 429 are for the moment, other answers for good", () =>
+  it.live("R5.2 R5.6 5xx and 429 are for the moment, some of them an outage, others for good", () =>
     Effect.gen(function* () {
-      for (const status of [500, 503, 429]) {
+      for (const status of [429, 500, 501, 502, 503, 504]) {
         const error = yield* Effect.flip(Effect.fromResult(yield* answering(status)))
-        assert.strictEqual(error._tag, "DownstreamUnavailable")
+        const isOutage = ![500, 501].includes(status)
+        assert.strictEqual(error._tag, isOutage ? "DownstreamUnavailable" : "DownstreamFailed")
         assert.isFalse(HandlerFailure.isPermanent(error))
         assert.include(error.message, String(status))
       }

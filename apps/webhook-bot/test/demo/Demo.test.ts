@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import * as Demo from "../../src/demo/Demo.ts"
+import * as Verification from "../../src/demo/Verification.ts"
 import * as Output from "../../src/demo/Output.ts"
 import { environment } from "../fixtures.ts"
 
@@ -38,6 +39,11 @@ describe("Demo", () => {
         assert.strictEqual(counts.processed + evidence.deadLetters.length, 200)
         assert.isAbove(turnedAway, 0)
         assert.isAbove(counts.retried, 0)
+        // R5.7: settlements were lost, and each message was processed once all the same.
+        assert.isAbove(Verification.unsettled(evidence).length, 0)
+        assert.isAtLeast(evidence.stored, 200)
+        assert.deepStrictEqual(evidence.readable, [])
+        assert.isTrue(lines.some((line) => line.includes("(create > sealing > batching > ")))
         const reasons = new Set(evidence.deadLetters.map(({ reason }) => reason))
         assert.deepStrictEqual([...reasons].toSorted(), [
           "DownstreamRefused",
@@ -50,12 +56,12 @@ describe("Demo", () => {
   )
 
   it.live(
-    "is not verified when messages are put aside for the outage",
+    "R8.1 is not verified when messages are put aside for the outage, or bodies lie readable",
     () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
-        const settings = { ...short.settings, DELIVERIES_MAX: "1" }
-        const { violations } = yield* run(
+        const settings = { ...short.settings, DELIVERIES_MAX: "1", QUEUE_CRYPTO_MODE: "off" }
+        const { evidence, violations } = yield* run(
           { seed: "test", deliveries: 200, ...short, settings },
           lines
         )
@@ -64,6 +70,10 @@ describe("Demo", () => {
             text.includes("was put aside for MaxDeliveryCountExceeded and not for anything")
           )
         )
+        assert.strictEqual(evidence.readable.length, evidence.stored)
+        for (const id of evidence.readable) {
+          assert.include(violations, `${id} lay readable in the queue`)
+        }
         assert.isTrue(lines.some((line) => line.startsWith("NOT VERIFIED: ")))
         assert.isFalse(lines.some((line) => line.startsWith("verified: ")))
       }),

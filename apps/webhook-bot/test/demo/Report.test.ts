@@ -12,7 +12,15 @@ const counts = {
 }
 
 const outcome = {
-  evidence: { plan: [], events: [], deadLetters: [], timelines: new Map(), left: 0 },
+  evidence: {
+    plan: [],
+    events: [],
+    deadLetters: [],
+    timelines: new Map(),
+    stored: 3,
+    readable: ["a"],
+    left: 0
+  },
   counts,
   turnedAway: 7,
   elapsed: Duration.millis(1_250),
@@ -33,6 +41,14 @@ describe("Report", () => {
       Report.closing(outcome).at(-1),
       "verified: every session in order, nothing lost"
     )
+  })
+
+  it("says what lay in the queue, and what came again", () => {
+    const again = { _tag: "Settled", id: "a", session: "s", as: "Unsettled" } as const
+    const evidence = { ...outcome.evidence, events: [again] }
+    const lines = Report.closing({ ...outcome, evidence }).join("\n")
+    assert.include(lines, "2 of 3 bodies sealed")
+    assert.include(lines, "1 that were handled and whose settlement was lost")
   })
 
   it("a bad one says what is wrong, and does not flood", () => {

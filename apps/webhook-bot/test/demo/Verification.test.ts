@@ -101,6 +101,8 @@ const good: Verification.Evidence = {
     [session, ["a", "b", "c", "ping"]],
     [other, ["d"]]
   ]),
+  stored: 6,
+  readable: [],
   left: 0
 }
 
@@ -272,6 +274,16 @@ describe("Verification", () => {
         /^d was Started in session acme\/shop\/pull\/3 and not in acme\/shop\/pull\/2$/u
       )
     )
+  })
+
+  it("finds a body that lay readable in the queue", () => {
+    assert.isUndefined(missed({ readable: ["a"] }, "a lay readable in the queue"))
+  })
+
+  it("tells which were handled and came again for want of a settlement", () => {
+    assert.deepStrictEqual(Verification.unsettled(good), [])
+    const again = { ...settled("a"), as: "Unsettled" } as const
+    assert.deepStrictEqual(Verification.unsettled({ ...good, events: [again, again] }), ["a"])
   })
 
   it("finds messages that are still in the queue", () => {
