@@ -102,14 +102,24 @@ const arrows: Readonly<Record<string, Allowed>> = {
     runtime: ["core"],
     development: ["contract-tests", "provider-memory", "sqs-emulator", "servicebus-emulator"]
   },
-  policy: { runtime: ["core"], development: ["contract-tests", "provider-memory"] }
+  policy: { runtime: ["core"], development: ["contract-tests", "provider-memory"] },
+  front: {
+    runtime: ["core", "resilience", "sessions"],
+    development: ["contract-tests", "provider-memory"]
+  },
+  simulation: {
+    runtime: ["core", "provider-memory", "sessions"],
+    development: ["contract-tests", "crypto", "resilience"]
+  }
 }
 
 const arrowProblems = (manifest: Manifest): ReadonlyArray<string> => {
   const tag = manifest.tags.find((one) => Object.hasOwn(arrows, one))
   const allowed = tag === undefined ? undefined : arrows[tag]
   if (allowed === undefined)
-    return ["turbo.json has none of the tags port, proof, tool, provider, policy"]
+    return [
+      "turbo.json has none of the tags port, proof, tool, provider, policy, front, simulation"
+    ]
   const beyond = (kind: Parameters<typeof siblings>[1], names: ReadonlyArray<string>) =>
     siblings(manifest, kind)
       .filter((name) => !names.includes(name))

@@ -1,0 +1,2 @@
+/** What the server hands out as `/uplot.js`: uPlot, from where it is installed. */
+export { default } from "uplot"
