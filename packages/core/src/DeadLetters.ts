@@ -17,7 +17,9 @@
  * receives everything, shows it and gives it back, which costs each letter a receive count and hides it
  * from others meanwhile.
  *
- * **Gotchas** One replay or purge of a queue at a time: what one holds the other waits for.
+ * **Gotchas** One replay or purge of a queue at a time: what one holds the other waits for. Queues whose
+ * dead letters go to one and the same queue share them: a purge of one removes those of all, unless it is
+ * told which by their `source`.
  *
  * @since 0.1.0
  */

@@ -1274,8 +1274,8 @@ export const deadLettersHeldSizeMax = 268_435_456
 export const deadLetterClockSkew = Duration.seconds(10)
 
 /**
- * Dead-letterings that a message which was replayed carries as its history, the last ones: about 600
- * bytes each at most.
+ * Dead-letterings that a message which was replayed carries as its history, the last ones: mostly a few
+ * hundred bytes each, and about 2,000 characters at most.
  *
  * @category dead letters
  * @since 0.1.0
@@ -1283,7 +1283,7 @@ export const deadLetterClockSkew = Duration.seconds(10)
 export const deadLetterHistoryMax = 10
 
 /**
- * Characters of a reason, and of a description, in the history of a message.
+ * Characters of a reason, of a description and of each word of the details in the history of a message.
  *
  * @category dead letters
  * @since 0.1.0

@@ -277,8 +277,20 @@ const settlement = (
         unsupported(provider.name, queue, "dead-lettering (set deadLetterQueues of the client)")
       )
     }
-    const copy = yield* deadLetterRoute.toRouted(message, verdict)
-    yield* Effect.flatMap(provider.send(target, [copy]), Outcome.single)
+    const send = (less: typeof message, why: typeof verdict) =>
+      Effect.flatMap(deadLetterRoute.toRouted(less, why), (copy) =>
+        Effect.flatMap(provider.send(target, [copy]), Outcome.single)
+      )
+    yield* Effect.catchIf(
+      send(message, verdict),
+      ({ reason }) => reason._tag === "MessageTooLarge",
+      () => {
+        // Put aside with less is better than never: it would come again and again.
+        const { history: _, ...less } = message
+        const { details: __, ...why } = verdict
+        return send(less, why)
+      }
+    )
     yield* Effect.flatMap(settleCall([message.receipt], Verdict.complete), Outcome.single)
   })
 

@@ -13,6 +13,7 @@ import * as Message from "../src/Message.ts"
 import * as MessageId from "../src/MessageId.ts"
 import * as QueueClient from "../src/QueueClient.ts"
 import * as QueueError from "../src/QueueError.ts"
+import * as QueueName from "../src/QueueName.ts"
 import * as QueueProvider from "../src/QueueProvider.ts"
 import * as Clients from "./support/Clients.ts"
 import * as Letters from "./support/Letters.ts"
@@ -287,6 +288,28 @@ describe("DeadLetters: reading", () => {
     })
   )
 
+  it.effect("R3.15 R7.1 of queues that share their dead letters one is told by its source", () =>
+    Effect.gen(function* () {
+      const bills = QueueName.makeUnsafe("bills")
+      const queues = {
+        orders: { deadLetter: "unsupported" },
+        aside: { deadLetter: "unsupported" },
+        bills: { deadLetter: "unsupported" }
+      } as const
+      const deadLetterQueues = { orders: Clients.aside, bills: Clients.aside }
+      const { client } = yield* Clients.make({ queues }, { deadLetterQueues })
+      const letters = yield* DeadLetters.make(client)
+      for (const queue of [orders, bills]) {
+        yield* client.send(queue, Clients.message(`of-${queue}`))
+        const [received] = yield* client.receive(queue)
+        yield* client.deadLetter(received ?? assert.fail("it was sent"), { reason: "Bad" })
+      }
+      const own = DeadLetters.where(({ source }) => source === orders)
+      yield* passing(Stream.runDrain(letters.purge(orders, own)))
+      assert.deepStrictEqual(idsOf(yield* all(letters.list(orders))), ["of-bills"])
+    })
+  )
+
   it.effect("R3.15 a provider without dead letters, and no queue for them, refuses", () =>
     Effect.gen(function* () {
       const { letters } = yield* Letters.make({ deadLetter: "unsupported" }, { tellsDepth: true })
@@ -438,6 +461,21 @@ describe("DeadLetters: export and import", () => {
         const error = yield* Effect.flip(all(importing))
         assert.match(error.message, /heldMax: the import has more than/u)
       }
+    })
+  )
+
+  it.effect("R7.1 a connection that fails ends the import", () =>
+    Effect.gen(function* () {
+      const faults: ScriptedProvider.Faults = {}
+      const { letters, put, there } = yield* Letters.make({}, { faults })
+      for (const id of abc) put(id)
+      const lines = yield* all(letters.exportNdjson(orders))
+      faults.before = ({ method }) =>
+        method === "send" ? Effect.fail(Clients.transient()) : Effect.void
+      const importing = letters.importNdjson(orders, Stream.fromIterable(lines))
+      const error = yield* Effect.flip(all(importing))
+      assert.strictEqual(error.reason._tag, "ConnectionFailed")
+      assert.deepStrictEqual(yield* there, [])
     })
   )
 

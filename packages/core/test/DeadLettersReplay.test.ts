@@ -327,6 +327,29 @@ describe("DeadLetters: replay", () => {
       })
   )
 
+  it.effect("R7.1 a connection that fails half way leaves nothing that was sent behind", () =>
+    Effect.gen(function* () {
+      const faults: ScriptedProvider.Faults = {}
+      const { broker, left, letters, put, there } = yield* Letters.make({}, { faults })
+      for (const id of abc) put(id)
+      let alone = 0
+      faults.before = ({ ids, method }) => {
+        if (method !== "send") return Effect.void
+        if (ids.length > 1) return Effect.fail(refused())
+        return ++alone > 1 ? Effect.fail(Clients.transient()) : Effect.void
+      }
+      const error = yield* Effect.flip(all(letters.replay(orders, DeadLetters.all)))
+      assert.strictEqual(error.reason._tag, "ConnectionFailed")
+      // The one behind the failure is not tried.
+      assert.strictEqual(alone, 2)
+      assert.deepStrictEqual(left(), ["b", "c"])
+      assert.deepStrictEqual(yield* broker.locked, [])
+      delete faults.before
+      yield* all(letters.replay(orders, DeadLetters.all))
+      assert.deepStrictEqual(yield* there, abc)
+    })
+  )
+
   it.effect("R7.1 a message that fills the limit goes with less history, or as it was", () =>
     Effect.gen(function* () {
       const description = "x".repeat(200)
@@ -483,7 +506,8 @@ describe("DeadLetters: replay", () => {
     Effect.gen(function* () {
       const roomy = { messageSizeMax: 100_000, sendSizeMax: 100_000 }
       const { client, letters, put } = yield* Letters.make(roomy)
-      const details = { service: "bot", stack: "at parse", tags: { team: "a" } }
+      const errorType = "E".repeat(5_000)
+      const details = { service: "bot", errorType, stack: "at parse", tags: { team: "a" } }
       put("a", { reason: "r-0", description: "x".repeat(5_000), details })
       for (let turn = 1; turn <= Defaults.deadLetterHistoryMax + 1; turn++) {
         yield* all(letters.replay(orders, DeadLetters.all))
@@ -492,7 +516,8 @@ describe("DeadLetters: replay", () => {
         if (turn === 1) {
           const [past] = received.history ?? []
           assert.strictEqual(past?.description?.length, Defaults.deadLetterHistoryLengthMax)
-          assert.deepStrictEqual(past?.details, { service: "bot" })
+          const kept = { service: "bot", errorType: errorType.slice(0, 256) }
+          assert.deepStrictEqual(past?.details, kept)
         }
         assert.isDefined(received.replayId)
         yield* TestClock.adjust("1 second")
@@ -574,6 +599,26 @@ describe("DeadLetters: replay", () => {
       assert.isAbove(last(lost).failed, 0)
       assert.strictEqual(left().length, last(lost).failed)
       assert.isArray(yield* broker.locked)
+    })
+  )
+
+  it.effect("R3.15 R7.1 locks are kept where the queue of dead letters has shorter ones", () =>
+    Effect.gen(function* () {
+      const queues = {
+        orders: { deadLetter: "unsupported", lockDuration: Duration.minutes(10) },
+        aside: { deadLetter: "unsupported", lockDuration: Duration.seconds(30) }
+      } as const
+      const deadLetterQueues = { orders: Clients.aside }
+      const { broker, client } = yield* Clients.make({ queues }, { deadLetterQueues })
+      const letters = yield* DeadLetters.make(client)
+      for (const id of abc) {
+        yield* client.send(orders, Clients.message(id))
+        const [message] = yield* client.receive(orders)
+        yield* client.deadLetter(message ?? assert.fail("it was sent"), { reason: "Bad" })
+      }
+      const progress = yield* all(letters.replay(orders, DeadLetters.all, { rate: 0.02 }))
+      assert.deepStrictEqual(outcomes(progress), ["a done", "b done", "c done"])
+      assert.deepStrictEqual(yield* broker.locked, [])
     })
   )
 

@@ -441,6 +441,43 @@ describe("QueueClient: dead letters on a provider that has none", () => {
     })
   )
 
+  it.effect("R3.15 R7.2 what has no room for details and history is routed without them", () =>
+    Effect.gen(function* () {
+      const { broker } = yield* Clients.make({ queues })
+      const maximumBytes = 1_000
+      const tooLarge = (actualBytes: number) =>
+        QueueError.make(new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index: 0 }))
+      const client = yield* QueueClient.make(
+        {
+          ...broker.service,
+          send: (queue, messages) => {
+            const size = Math.max(...messages.map(Message.size))
+            return size > maximumBytes
+              ? Effect.fail(tooLarge(size))
+              : broker.service.send(queue, messages)
+          }
+        },
+        { deadLetterQueues }
+      )
+      const why = { reason: "Bad", description: "why", details: { stack: "x".repeat(700) } }
+      for (const [bytes, isRouted] of [
+        [100, true],
+        [950, false]
+      ] as const) {
+        yield* client.send(orders, message("m-1", undefined, bytes))
+        const held = yield* one(client, orders)
+        const exit = yield* Effect.result(client.deadLetter(held, why))
+        assert.strictEqual(Result.isSuccess(exit), isRouted)
+        if (Result.isFailure(exit)) assert.strictEqual(exit.failure.reason._tag, "MessageTooLarge")
+      }
+      const [letter, ...others] = yield* client.peek(dead, { max: 5 })
+      assert.deepStrictEqual(others, [])
+      assert.strictEqual(letter?.deadLetter?.description, "why")
+      assert.isUndefined(letter?.deadLetter?.details)
+      assert.strictEqual(idsIn(broker, QueueAddress.queue(orders)).length, 1)
+    })
+  )
+
   it.effect("R3.15 messages that others put into the target stay as they are", () =>
     Effect.gen(function* () {
       const { client } = yield* Clients.make({ queues }, { deadLetterQueues })

@@ -58,6 +58,9 @@ describe("wire", () => {
     assert.strictEqual(Object.keys(wire.toDetails({ applicationProperties }, verdict)).length, 1)
     const full = { applicationProperties: { ...applicationProperties, three: "z".repeat(200) } }
     assert.deepStrictEqual(wire.toDetails(full, verdict), {})
+    // One property has a limit of its own, far below that of all.
+    const long = { ...verdict, details: { stack: "s".repeat(31_000) } }
+    assert.deepStrictEqual(wire.toDetails({}, long), {})
   })
 
   it("R1.5 any bytes, attributes and ids come back as they were", () => {

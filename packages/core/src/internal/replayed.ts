@@ -33,10 +33,16 @@ const cut = (text: string): string =>
   // Well-formed last: the cut may go through a pair of surrogates.
   text.slice(0, Defaults.deadLetterHistoryLengthMax).toWellFormed()
 
+/** Its words cut, and without what is long. */
+const briefly = (details: ReceivedMessage.DeadLetterDetails): ReceivedMessage.DeadLetterDetails => {
+  const { environment, errorType, service, stack: _, tags: __, version, ...times } = details
+  const words = Object.entries(defined({ errorType, service, version, environment }))
+  return { ...times, ...Object.fromEntries(words.map(([name, word]) => [name, cut(word)])) }
+}
+
 /** What is kept of it when it is history: enough to tell what happened, little enough to travel. */
 const shortened = (info: ReceivedMessage.DeadLetterInfo): ReceivedMessage.DeadLetterInfo => {
   const { deliveryCount, description, details, reason, source, time } = info
-  const { stack: _, tags: __, ...kept } = details ?? {}
   return {
     reason: cut(reason),
     source,
@@ -44,7 +50,7 @@ const shortened = (info: ReceivedMessage.DeadLetterInfo): ReceivedMessage.DeadLe
     deliveryCount,
     ...defined({
       description: description === undefined ? undefined : cut(description),
-      details: details === undefined ? undefined : kept
+      details: details === undefined ? undefined : briefly(details)
     })
   }
 }

@@ -77,22 +77,31 @@ export const closing = (sdk: SdkClient, close: () => Promise<unknown>): Effect.E
     )
   )
 
+/**
+ * What nobody but the service says: a call that fails with it was answered. Not Throttled, which a link
+ * says that has no room left, as one of a silent connection has not.
+ */
+const answers: ReadonlySet<QueueError.Reason["_tag"]> = new Set(["QueueNotFound", "SessionLocked"])
+
 /** A time limit for a call; whether it was answered in time tells of the connection below it, too. */
 export const limited =
   (line: Line, place: errors.Place, limit: Duration.Duration) =>
   <A>(made: Effect.Effect<A, QueueError.QueueError>): Effect.Effect<A, QueueError.QueueError> =>
     Effect.suspend(() => {
       const { sdk } = line
-      return Effect.timeoutOrElse(
-        Effect.tap(made, () => Effect.sync(() => sdk.isUp())),
-        {
-          duration: limit,
-          orElse: () => {
-            sdk.timedOut(limit)
-            return Effect.fail(errors.timedOut(limit, place))
-          }
-        }
+      const told = made.pipe(
+        Effect.tap(() => Effect.sync(() => sdk.isUp())),
+        Effect.tapError(({ reason }) =>
+          answers.has(reason._tag) ? Effect.sync(() => sdk.isUp()) : Effect.void
+        )
       )
+      return Effect.timeoutOrElse(told, {
+        duration: limit,
+        orElse: () => {
+          sdk.timedOut(limit)
+          return Effect.fail(errors.timedOut(limit, place))
+        }
+      })
     })
 
 /** A call of the SDK's with a time limit; its signal aborts when nobody waits any more. */

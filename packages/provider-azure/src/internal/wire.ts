@@ -169,8 +169,8 @@ const encodeDetails = Schema.encodeSync(Details)
 const decodeDetails = Schema.decodeUnknownOption(Details)
 
 /**
- * The property of a dead letter that says more than why; none where the message's own properties leave no
- * room for it in the headers.
+ * The property of a dead letter that says more than why; none where it is too long for one, or where the
+ * message's own properties leave no room for it in the headers.
  */
 export const toDetails = (
   { applicationProperties = {} }: Pick<ServiceBusReceivedMessage, "applicationProperties">,
@@ -178,16 +178,16 @@ export const toDetails = (
 ): Record<string, string> => {
   if (details === undefined) return {}
   const text = encodeDetails(details)
+  const own = attributes.propertySize(attributes.deadLetterDetails, text)
   let total =
-    attributes.propertySize(attributes.deadLetterDetails, text) +
+    own +
     attributes.propertySize(attributes.deadLetterReason, reason) +
     attributes.propertySize(attributes.deadLetterDescription, description)
   for (const [name, value] of Object.entries(applicationProperties)) {
     total += attributes.propertySize(name, String(value))
   }
-  return total > Defaults.serviceBusPropertiesSizeMax
-    ? {}
-    : { [attributes.deadLetterDetails]: text }
+  const { serviceBusPropertiesSizeMax: sum, serviceBusPropertySizeMax: each } = Defaults
+  return own > each || total > sum ? {} : { [attributes.deadLetterDetails]: text }
 }
 
 const deadLetterOf = (

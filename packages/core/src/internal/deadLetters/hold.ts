@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as DeadLetters from "../../DeadLetters.ts"
@@ -54,6 +55,9 @@ const bare = (message: Received): Received => ({
 /** A lock is renewed when a third of it is gone, and there is time for a second try. */
 const lockParts = 3
 
+/** Clocks that do not agree make a lock look as if it were over: that must not make it spin. */
+const periodMin = Duration.toMillis(Defaults.deadLetterWait)
+
 const expired: Outcome.Outcome<void> = Result.fail(QueueError.make(new QueueError.ReceiptExpired()))
 
 const isExpired = ({ reason }: QueueError.QueueError): boolean => reason._tag === "ReceiptExpired"
@@ -65,13 +69,21 @@ const isExpired = ({ reason }: QueueError.QueueError): boolean => reason._tag ==
 export class Hold {
   readonly options: Options
   readonly #held = new Map<string, Held>()
-  readonly #period: number
+  readonly #isUsed = Latch.makeUnsafe(false)
+  #period: number
   #size = 0
 
   constructor(options: Options) {
     this.options = options
     const { lockDuration } = options.client.capabilities(options.queue)
     this.#period = Duration.toMillis(lockDuration) / lockParts
+  }
+
+  /** A lock may be shorter than those of the queue itself: the dead letters may be in another one. */
+  #heed({ deliveredAt, lockedUntil }: Received): void {
+    const lock = DateTime.toEpochMillis(lockedUntil) - DateTime.toEpochMillis(deliveredAt)
+    this.#period = Math.min(this.#period, Math.max(periodMin, lock / lockParts))
+    this.#isUsed.openUnsafe()
   }
 
   /** Copies included. */
@@ -103,6 +115,7 @@ export class Hold {
   }
 
   #add(message: Received): ReadonlyArray<Held> {
+    this.#heed(message)
     const letter = letters.fromMessage(this.options.queue, message)
     // What cannot be told from another is one of its own: taken for a copy of it, it would be lost.
     const key = letters.isIdentified(message) ? letter.id : `${letter.id} ${message.receipt.token}`
@@ -174,9 +187,10 @@ export class Hold {
     if (held.deliveries.length === 0) this.#forget(held)
   }
 
-  /** Renews locks until it is interrupted. */
+  /** Renews locks, from the first one on, until it is interrupted. */
   get keeping(): Effect.Effect<never> {
-    return Effect.forever(Effect.delay(this.#renew, this.#period))
+    const next = Effect.suspend(() => Effect.delay(this.#renew, this.#period))
+    return Effect.andThen(this.#isUsed.await, Effect.forever(next))
   }
 
   /** Gives back what is left; what cannot be given back is free when its lock runs out. */

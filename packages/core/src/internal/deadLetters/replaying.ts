@@ -80,10 +80,11 @@ const replayPart = (hold: holds.Hold, settings: resending.Settings, stopped: Sto
       if (error !== undefined) refused.set(held, error)
     }
     const going = part.filter((held) => !refused.has(held))
-    const outcomes = yield* resending.send(hold.options.client, going, settings)
+    const { outcomes, trouble } = yield* resending.send(hold.options.client, going, settings)
+    const sent = outcomes.flatMap(([held, outcome]) => (Result.isSuccess(outcome) ? held : []))
     const failed = resending.failuresOf(outcomes)
-    const sent = going.filter((held) => !failed.has(held))
     const left = resending.failuresOf(Arr.zip(sent, yield* hold.remove(sent)))
+    if (trouble !== undefined) return yield* Effect.fail(trouble)
     return part.map((held) => {
       const { letter } = held
       const error = refused.get(held) ?? failed.get(held)
@@ -176,7 +177,9 @@ export const resend = (
     part: ReadonlyArray<{ readonly letter: DeadLetters.DeadLetter }>
   ) {
     const going = part.filter(({ letter }) => stopped.of(letter) === undefined)
-    const failed = resending.failuresOf(yield* resending.send(client, going, settings))
+    const { outcomes, trouble } = yield* resending.send(client, going, settings)
+    if (trouble !== undefined) return yield* Effect.fail(trouble)
+    const failed = resending.failuresOf(outcomes)
     return part.map((item) => {
       const { letter } = item
       const error = stopped.of(letter) ?? failed.get(item)

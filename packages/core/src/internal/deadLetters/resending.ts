@@ -114,37 +114,53 @@ type Sent = Outcome.Outcome<unknown>
 
 const isTooLarge = ({ reason }: QueueError.QueueError): boolean => reason._tag === "MessageTooLarge"
 
-/** One that was too large, with less on it; as it was answered, when there is no less. */
-const smaller = <A>(
-  client: QueueClient.Service,
-  one: Ready<A>,
-  error: QueueError.QueueError
-): Effect.Effect<Sent, QueueError.QueueError> => {
-  const [next, ...rest] = one.variants.slice(1)
-  return next === undefined || !isTooLarge(error)
-    ? Effect.succeed(Result.fail(error))
-    : sendOne(client, { ...one, variants: [next, ...rest] })
+/** What keeps anything from being sent for now: a connection that is lost, a queue that is full. */
+interface Trouble {
+  error: QueueError.QueueError | undefined
 }
 
 /** Whether it is one message's: then others can be sent, and it is no use to try this one again. */
 const isRefusal = (error: QueueError.QueueError): boolean => error.retry === "Never"
 
+/** One that was too large, with less on it; as it was answered, when there is no less. */
+const smaller = <A>(
+  client: QueueClient.Service,
+  one: Ready<A>,
+  error: QueueError.QueueError,
+  trouble: Trouble
+): Effect.Effect<Sent> => {
+  const [next, ...rest] = one.variants.slice(1)
+  return next === undefined || !isTooLarge(error)
+    ? Effect.succeed(Result.fail(error))
+    : sendOne(client, { ...one, variants: [next, ...rest] }, trouble)
+}
+
+/** One alone; after trouble it is not tried. */
 const sendOne = <A>(
   client: QueueClient.Service,
-  one: Ready<A>
-): Effect.Effect<Sent, QueueError.QueueError> =>
-  Effect.matchEffect(client.send(one.queue, one.variants[0]), {
-    onSuccess: (sent): Effect.Effect<Sent, QueueError.QueueError> =>
-      Effect.succeed(Result.succeed(sent)),
-    onFailure: (error) => (isRefusal(error) ? smaller(client, one, error) : Effect.fail(error))
-  })
+  one: Ready<A>,
+  trouble: Trouble
+): Effect.Effect<Sent> =>
+  Effect.suspend(() =>
+    trouble.error === undefined
+      ? Effect.matchEffect(client.send(one.queue, one.variants[0]), {
+          onSuccess: (sent): Effect.Effect<Sent> => Effect.succeed(Result.succeed(sent)),
+          onFailure: (error) => {
+            if (isRefusal(error)) return smaller(client, one, error, trouble)
+            trouble.error = error
+            return Effect.succeed(Result.fail(error))
+          }
+        })
+      : Effect.succeed(Result.fail(trouble.error))
+  )
 
-/** Of one queue: one outcome each. Fails when nothing can be sent to it for now. */
+/** Of one queue: one outcome each. */
 const sendAll = <A>(
   client: QueueClient.Service,
   queue: QueueName.QueueName,
-  some: ReadonlyArray<Ready<A>>
-): Effect.Effect<ReadonlyArray<Sent>, QueueError.QueueError> =>
+  some: ReadonlyArray<Ready<A>>,
+  trouble: Trouble
+): Effect.Effect<ReadonlyArray<Sent>> =>
   Effect.matchEffect(
     client.sendOutcomes(
       queue,
@@ -154,12 +170,14 @@ const sendAll = <A>(
       onSuccess: (outcomes) =>
         Effect.forEach(Arr.zip(some, outcomes), ([one, outcome]) =>
           Result.isFailure(outcome)
-            ? smaller(client, one, outcome.failure)
+            ? smaller(client, one, outcome.failure, trouble)
             : Effect.succeed<Sent>(outcome)
         ),
       // One of them is refused, and with it all: which one, each alone tells.
-      onFailure: (error) =>
-        isRefusal(error) ? Effect.forEach(some, (one) => sendOne(client, one)) : Effect.fail(error)
+      onFailure: (error) => {
+        if (!isRefusal(error)) trouble.error = error
+        return Effect.forEach(some, (one) => sendOne(client, one, trouble))
+      }
     }
   )
 
@@ -177,9 +195,8 @@ export const failuresOf = <A>(
   )
 
 /**
- * Sends letters again, no two of them of one session; one outcome each.
- *
- * **Errors** what keeps all of them from being sent: a connection that is lost, a queue that is full
+ * Sends letters again, no two of them of one session: one outcome each, and what kept the rest from being
+ * sent, if anything did. What was sent before that is to be removed all the same.
  */
 export const send = Effect.fnUntraced(function* <A extends Item>(
   client: QueueClient.Service,
@@ -193,9 +210,11 @@ export const send = Effect.fnUntraced(function* <A extends Item>(
     if (Result.isSuccess(one)) ready.push(one.success)
     else outcomes.push([item, Result.fail(one.failure)])
   }
+  const trouble: Trouble = { error: undefined }
   for (const [queue, own] of Map.groupBy(ready, (one) => one.queue)) {
-    const sent = yield* sendAll(client, queue, own)
+    const sent = yield* sendAll(client, queue, own, trouble)
     outcomes.push(...Arr.zip(own, sent).map(([{ item }, outcome]) => [item, outcome] as const))
+    if (trouble.error !== undefined) break
   }
-  return outcomes
+  return { outcomes, trouble: trouble.error }
 })
