@@ -59,7 +59,7 @@ const unsupported = (what: string): string | undefined => {
     return "give the queue a redrive policy, or name its dead-letter queue: QUEUE_DLQ_NAME, aws.queues.<name>.deadLetter"
   }
   return isSessionProblem(what)
-    ? "say that the queue is ordered: --ordered, azure.queues.<name>.sessions, or a name that ends in .fifo"
+    ? "say that the queue is ordered: --ordered (SQS, Service Bus), azure.queues.<name>.sessions, memory.queues.<name>.sessions, or a name that ends in .fifo"
     : undefined
 }
 

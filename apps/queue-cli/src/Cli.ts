@@ -56,13 +56,19 @@ const units: Readonly<Record<string, string>> = {
   d: "days"
 }
 
+/** A time from now that no clock reaches is a slip of the keys. */
+const longest = Duration.days(36_500)
+
 /** `30s`, `5m`, `30 seconds`. */
 const toDuration = (text: string): Duration.Duration => {
   const [, amount = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/u.exec(text.trim()) ?? []
   const parsed = Schema.decodeUnknownOption(Schema.DurationFromString)(
     `${amount} ${units[unit] ?? unit}`
   )
-  return Option.getOrThrowWith(parsed, () => new Error("a duration: 500ms, 30s, 5m, 2h, 1d"))
+  const wanted = "a duration: 500ms, 30s, 5m, 2h, 1d"
+  const found = Option.getOrThrowWith(parsed, () => new Error(wanted))
+  if (Duration.isGreaterThan(found, longest)) throw new Error(`${wanted}; at most 36500d`)
+  return found
 }
 
 const duration = (flag: string) =>
@@ -71,30 +77,62 @@ const duration = (flag: string) =>
     Flag.mapTryCatch(toDuration, (cause) => (cause instanceof Error ? cause.message : "a duration"))
   )
 
+const interval = (orElse: Duration.Duration) =>
+  duration("interval").pipe(
+    Flag.filter(
+      (between) => Duration.isGreaterThanOrEqualTo(between, Duration.millis(100)),
+      () => "a duration of at least 100ms"
+    ),
+    Flag.withDescription("Between two looks"),
+    Flag.withDefault(orElse)
+  )
+
 const text = (flag: string, metavar: string) => Flag.String(flag).pipe(Flag.withMetavar(metavar))
 
 const orUndefined = <A>(flag: Flag.Flag<A>) =>
   flag.pipe(Flag.optional, Flag.map(Option.getOrUndefined))
 
+/** The first `=` ends the name; a value may be empty, and have one in it. */
+const toPair = (pair: string): readonly [string, string] => {
+  const at = pair.indexOf("=")
+  if (at < 1) throw new Error("NAME=VALUE")
+  return [pair.slice(0, at), pair.slice(at + 1)]
+}
+
 const pairs = (flag: string) =>
-  Flag.KeyValuePair(flag).pipe(Flag.withMetavar("NAME=VALUE"), Flag.withDefault({}))
+  text(flag, "NAME=VALUE").pipe(
+    Flag.mapTryCatch(toPair, () => "NAME=VALUE, as in team=blue"),
+    Flag.atLeast(0),
+    Flag.map((all): Readonly<Record<string, string>> => Object.fromEntries(all))
+  )
 
 const no = (flag: string) => Flag.Boolean(flag).pipe(Flag.withDefault(false))
 
-const count = (flag: string, orElse: number) =>
+const numberFrom = (flag: string, least: number) =>
   Flag.Int(flag).pipe(
     Flag.filter(
-      (number) => number >= 1,
-      (number) => `a number of at least 1, not ${number}`
+      (number) => number >= least,
+      () => `a number of at least ${least}`
     ),
-    Flag.withMetavar("NUMBER"),
-    Flag.withDefault(orElse)
+    Flag.withMetavar("NUMBER")
   )
+
+const portFlag = Flag.Int("port").pipe(
+  Flag.filter(
+    (port) => port >= 0 && port <= 65_535,
+    () => "a port, 0 to 65535"
+  ),
+  Flag.withMetavar("NUMBER"),
+  Flag.withDescription("The port; 0 for a free one"),
+  Flag.withDefault(0)
+)
 
 const shared = {
   queues: text("queue", "QUEUE").pipe(
     Flag.withAlias("q"),
-    Flag.withDescription("The queue (QUEUE_NAME); stats, watch, health and doctor take several"),
+    Flag.withDescription(
+      "The queue (QUEUE_NAME); stats, watch, health, doctor and dashboard take several"
+    ),
     Flag.atLeast(0)
   ),
   provider: text("provider", "NAME").pipe(
@@ -155,7 +193,9 @@ const settle = Effect.fnUntraced(function* (given: Shared) {
   })
   const settings = yield* Effect.provide(Settings.read, ConfigProvider.layer(found.configuration))
   const named = given.queues.length > 0 ? given.queues : Option.toArray(settings.queue)
-  const queues = yield* Effect.forEach(named, (queue) => Queues.parse(queue, given.ordered))
+  const queues = yield* Effect.forEach(new Set(named), (queue) =>
+    Queues.parse(queue, given.ordered)
+  )
   return { found, settings, queues }
 })
 
@@ -200,7 +240,17 @@ const opened = <E, R>(
     )
   })
 
-const which = Failure.usage("which queue?", "--queue NAME, or QUEUE_NAME")
+/** More would hide the question. */
+const shownMax = 10
+
+const which = (queues: ReadonlyArray<QueueName.QueueName>): Failure.Failure => {
+  const names = queues.slice(0, shownMax).join(", ")
+  const more = queues.length > shownMax ? ", …" : ""
+  return Failure.usage(
+    queues.length === 0 ? "which queue?" : `which queue? one of ${names}${more}`,
+    "--queue NAME, or QUEUE_NAME"
+  )
+}
 
 /** Runs with one queue. */
 const onOne = <E, R>(
@@ -211,7 +261,7 @@ const onOne = <E, R>(
 ) =>
   opened<E | Failure.Failure, R>((queues, given) => {
     const [queue, ...more] = queues
-    return queue === undefined || more.length > 0 ? Effect.fail(which) : use(queue, given)
+    return queue === undefined || more.length > 0 ? Effect.fail(which(queues)) : use(queue, given)
   })
 
 /** Runs with the dead letters of one queue. */
@@ -229,7 +279,7 @@ const onSome = <E, R>(
   ) => Effect.Effect<void, E, R | Output.Output | QueueStack.Services>
 ) =>
   opened<E | Failure.Failure, R>((queues) =>
-    queues.length === 0 ? Effect.fail(which) : use(queues)
+    queues.length === 0 ? Effect.fail(which(queues)) : use(queues)
   )
 
 const sendCommand = Command.make(
@@ -286,7 +336,11 @@ const sendCommand = Command.make(
 )
 
 const max = (orElse: number) =>
-  count("max", orElse).pipe(Flag.withAlias("n"), Flag.withDescription("At most so many"))
+  numberFrom("max", 1).pipe(
+    Flag.withDefault(orElse),
+    Flag.withAlias("n"),
+    Flag.withDescription("At most so many")
+  )
 
 const dead = no("dead-letters").pipe(
   Flag.withAlias("d"),
@@ -322,7 +376,12 @@ const receiveCommand = Command.make(
     onOne((queue, { yes }) =>
       Effect.andThen(
         input.settlement === "complete"
-          ? Confirm.confirm(`Remove up to ${input.max} messages from ${queue} for good?`, { yes })
+          ? Confirm.confirm(
+              input.max === 1
+                ? `Remove a message from ${queue} for good?`
+                : `Remove up to ${input.max} messages from ${queue} for good?`,
+              { yes }
+            )
           : Effect.void,
         receive.run(queue, input)
       )
@@ -346,8 +405,7 @@ const peekCommand = Command.make(
   "peek",
   {
     max: max(20),
-    from: Flag.Int("from").pipe(
-      Flag.withMetavar("NUMBER"),
+    from: numberFrom("from", 0).pipe(
       Flag.withDescription("From this sequence number on"),
       Flag.withDefault(0),
       Flag.map(BigInt)
@@ -373,12 +431,8 @@ const statsCommand = Command.make("stats", {}, () => onSome(stats.run)).pipe(
 const watchCommand = Command.make(
   "watch",
   {
-    interval: duration("interval").pipe(
-      Flag.withDescription("Between two looks"),
-      Flag.withDefault(Duration.seconds(2))
-    ),
-    count: Flag.Int("count").pipe(
-      Flag.withMetavar("NUMBER"),
+    interval: interval(Duration.seconds(2)),
+    count: numberFrom("count", 1).pipe(
       Flag.withDescription("Looks before it ends; absent: until Ctrl-C"),
       orUndefined
     )
@@ -407,7 +461,7 @@ const edits = {
   rate: Flag.Finite("rate").pipe(
     Flag.filter(
       (rate) => rate > 0,
-      (rate) => `a number above 0, not ${rate}`
+      () => "a number above 0"
     ),
     Flag.withMetavar("NUMBER"),
     Flag.withDescription("At most so many a second"),
@@ -547,23 +601,12 @@ const dashboardCommand = Command.make(
       Flag.withDescription("Where to listen; absent: 127.0.0.1, this machine alone"),
       orUndefined
     ),
-    port: Flag.Int("port").pipe(
-      Flag.filter(
-        (port) => port >= 0 && port <= 65_535,
-        (port) => `a port, not ${port}`
-      ),
-      Flag.withMetavar("NUMBER"),
-      Flag.withDescription("The port; 0 for a free one"),
-      Flag.withDefault(0)
-    ),
+    port: portFlag,
     allowedHosts: text("allow-host", "NAME").pipe(
       Flag.withDescription("Another name of this machine that a browser may ask for"),
       Flag.atLeast(0)
     ),
-    interval: duration("interval").pipe(
-      Flag.withDescription("Between two looks"),
-      Flag.withDefault(Duration.seconds(5))
-    ),
+    interval: interval(Duration.seconds(5)),
     isReadOnly: no("read-only").pipe(Flag.withDescription("Nothing may be replayed or purged"))
   },
   (input) => onSome((queues) => dashboard.run(queues, input))
@@ -583,15 +626,7 @@ const emulateCommand = Command.make(
       Flag.withDescription("The address to listen on"),
       Flag.withDefault("127.0.0.1")
     ),
-    port: Flag.Int("port").pipe(
-      Flag.filter(
-        (port) => port >= 0 && port <= 65_535,
-        (port) => `a port, not ${port}`
-      ),
-      Flag.withMetavar("NUMBER"),
-      Flag.withDescription("The port; 0 for a free one"),
-      Flag.withDefault(0)
-    ),
+    port: portFlag,
     queues: text("make", "QUEUE").pipe(
       Flag.withDescription("A queue to make; may be given again"),
       Flag.atLeast(0)
@@ -634,22 +669,6 @@ const command = root.pipe(
   ])
 )
 
-/** Errors of the call alone, and where its help is: the help itself would push them off the screen. */
-const presenter: CliOutput.Presenter = {
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Effect.flatMap(Output.Surroundings, (surroundings) => {
-          const output = Output.make(surroundings)
-          const lines = event.errors.map(({ message }) => message)
-          const path = event.commandPath.join(" ")
-          const { errorStyle } = output
-          return output.say(
-            `${errorStyle.red("error")}: ${lines.join("\n       ")}\n${path} --help says more`
-          )
-        })
-      : CliOutput.defaultPresenter.present(event)
-}
-
 const toFailure = (error: unknown): Failure.Failure | undefined =>
   Failure.isFailing(error) ? Failure.from(error) : undefined
 
@@ -665,6 +684,16 @@ const tell = Effect.fnUntraced(function* (failure: Failure.Failure, args: Readon
   const { dim, red } = output.errorStyle
   const label = code === "nothing" ? dim("nothing there") : red("error")
   yield* output.say(`${label}: ${message}${hint === undefined ? "" : `\n${dim("→")} ${hint}`}`)
+})
+
+/** Errors of the call alone, and where its help is: the help itself would push them off the screen. */
+const presenter = (args: ReadonlyArray<string>): CliOutput.Presenter => ({
+  present: (event) => {
+    if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
+    const lines = event.errors.map(({ message }) => message)
+    const help = `${event.commandPath.join(" ")} --help says more`
+    return tell(Failure.usage(lines.join("\n       "), help), args)
+  }
 })
 
 /**
@@ -685,6 +714,6 @@ export const run = (
       }
       return Effect.succeed(ExitCode.codes.usage)
     }),
-    Effect.provide(CliOutput.layerPresenter(presenter)),
+    Effect.provide(CliOutput.layerPresenter(presenter(args))),
     Effect.provideService(References.MinimumLogLevel, "Warn")
   )

@@ -5,7 +5,7 @@
  * **Details**
  *
  * One JSON object a line: the queues, then each message with its body in base64, its deliveries and when
- * the broker took it, and each dead letter with why, where from and when. A message that somebody held is
+ * the broker took it and as which number, and each dead letter with why, where from and when. A message that somebody held is
  * written as one that nobody holds. Session state, and which ids were seen, are not kept. The file is
  * replaced as a whole, so it is never half written.
  *
@@ -44,6 +44,7 @@ const MessageLine = Schema.TaggedStruct("Message", {
   message: Message.Message,
   deliveryCount: Schema.Int,
   enqueuedAt: Schema.DateTimeUtc,
+  sequenceNumber: Schema.optionalKey(Schema.Int),
   deadLetter: Schema.optionalKey(ReceivedMessage.DeadLetterInfo)
 })
 
@@ -122,8 +123,7 @@ const writeLock = (path: string) =>
 const takeLock = Effect.fnUntraced(function* (path: string) {
   const written = yield* Effect.result(writeLock(path))
   if (Result.isSuccess(written)) return
-  const refused = (code: string) =>
-    configurationInvalid(key, `${path} cannot be written (${code}): its process has the file`)
+  const refused = (code: string) => configurationInvalid(key, `${path} cannot be written (${code})`)
   if (written.failure !== "EEXIST") return yield* Effect.fail(refused(written.failure))
   const pid = Number(
     yield* Effect.mapError(
@@ -183,6 +183,23 @@ const newest = (client: MemoryClient.Service, line: MessageLine, isDead: boolean
     return shelf?.index.take(shelf.sequence, 1, () => true)[0]
   })
 
+/** The next one gets the number it had: the id of a dead letter is made of it. */
+const renumber = (client: MemoryClient.Service, line: MessageLine, isDead: boolean) =>
+  client.use((broker) => {
+    const queue = broker.queues.get(line.queue)
+    const shelf = isDead ? queue?.dead : queue?.main
+    if (shelf === undefined || line.sequenceNumber === undefined) return
+    // Numbers never fall, whatever a file says.
+    shelf.sequence = Math.max(shelf.sequence, line.sequenceNumber - 1)
+  })
+
+/** Numbers of the queue itself are not used up by dead letters on their way through it. */
+const unnumber = (client: MemoryClient.Service, line: MessageLine) =>
+  client.use((broker) => {
+    const queue = broker.queues.get(line.queue)
+    if (queue !== undefined) queue.main.sequence = -1
+  })
+
 /** Ids seen before are forgotten: what lay in the queue lay there beside each other. */
 const forgetIds = (client: MemoryClient.Service) =>
   client.use((broker) => {
@@ -211,9 +228,11 @@ const restoreDead = Effect.fnUntraced(function* (
   info: ReceivedMessage.DeadLetterInfo
 ) {
   const { client, provider } = world
+  yield* unnumber(client, line)
   yield* restoreOne(world, { ...line, deliveryCount: 0 })
   const entry = yield* newest(client, line, false)
   if (entry !== undefined) entry.expiresAt = Number.POSITIVE_INFINITY
+  yield* renumber(client, line, true)
   const bury = Verdict.deadLetter(info.reason, info.description)
   const ask = { max: 1, wait: Duration.zero }
   const { sessionId } = line.message
@@ -243,7 +262,11 @@ const restore = Effect.fnUntraced(function* (world: World, { messages }: Content
   for (const line of messages) {
     if (line.deadLetter !== undefined) yield* restoreDead(world, line, line.deadLetter)
   }
-  for (const line of messages) if (line.deadLetter === undefined) yield* restoreOne(world, line)
+  for (const line of messages) {
+    if (line.deadLetter !== undefined) continue
+    yield* renumber(world.client, line, false)
+    yield* restoreOne(world, line)
+  }
   yield* forgetIds(world.client)
   world.clock.millis = undefined
 })
@@ -275,6 +298,9 @@ const toLine = (
     message,
     deliveryCount: peeked.deliveryCount,
     enqueuedAt: peeked.enqueuedAt,
+    ...(peeked.sequenceNumber === undefined
+      ? {}
+      : { sequenceNumber: Number(peeked.sequenceNumber) }),
     ...(peeked.deadLetter === undefined ? {} : { deadLetter: peeked.deadLetter })
   }
 }

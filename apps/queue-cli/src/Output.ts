@@ -38,6 +38,8 @@ export interface Service {
   readonly canAsk: boolean
   /** Whether a line on the standard error may be drawn over. */
   readonly canDraw: boolean
+  /** Whether lines on the standard output may be drawn over. */
+  readonly canRedraw: boolean
   /** Of results. */
   readonly style: Style.Style
   /** Of what goes to the standard error. */
@@ -96,6 +98,7 @@ export const make = (
     isJson,
     canAsk: isInputTerminal && isErrorTerminal,
     canDraw: isErrorTerminal && environment["TERM"] !== "dumb",
+    canRedraw: isOutputTerminal && environment["TERM"] !== "dumb",
     style,
     errorStyle: styleOf(isErrorTerminal),
     columns: surroundings.columns,

@@ -70,14 +70,23 @@ const chosen = ({ memoryFile, provider }: Options) => {
   const given = provider ?? (memoryFile === undefined ? undefined : "memory")
   if (given === undefined) return Effect.fail(unchosen)
   const name = Sections.providerOf(given)
-  return name === undefined
-    ? Effect.fail(
+  if (name === undefined) {
+    return Effect.fail(
+      QueueError.configurationInvalid(
+        ProviderSelection.variable,
+        `no provider "${given}"; known: ${known}`
+      )
+    )
+  }
+  // Whoever names a file means to work there, not in the cloud that a variable points to.
+  return memoryFile === undefined || name === "memory"
+    ? Effect.succeed(name)
+    : Effect.fail(
         QueueError.configurationInvalid(
-          ProviderSelection.variable,
-          `no provider "${given}"; known: ${known}`
+          "--memory-file",
+          `is for the provider memory, and the provider is ${name}: leave it out, or add --provider memory`
         )
       )
-    : Effect.succeed(name)
 }
 
 const provider = (

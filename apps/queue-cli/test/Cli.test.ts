@@ -97,14 +97,63 @@ const wrong: ReadonlyArray<Wrong> = [
     title: "no queue of two",
     args: ["peek"],
     code: "usage",
-    says: /which queue\?[^]*--queue NAME/u,
+    says: /which queue\? one of one, two\n[^]*--queue NAME/u,
     environment: { QUEUE_MEMORY_QUEUES: '{"one":{},"two":{}}' }
   },
   {
     title: "two queues where one is meant",
     args: ["peek", ...q, "-q", "more"],
     code: "usage",
-    says: /which queue\?/u
+    says: /which queue\? one of orders, more/u
+  },
+  {
+    title: "no look at all",
+    args: ["watch", ...q, "--count", "0"],
+    code: "usage",
+    says: /--count[^]*at least 1/u
+  },
+  {
+    title: "looks without a pause",
+    args: ["watch", ...q, "--interval", "0s"],
+    code: "usage",
+    says: /--interval[^]*at least 100ms/u
+  },
+  {
+    title: "a sequence number below zero",
+    args: ["peek", ...q, "--from", "-1"],
+    code: "usage",
+    says: /--from[^]*at least 0/u
+  },
+  {
+    title: "a delay that no clock reaches",
+    args: ["send", ...q, "x", "--delay", "99999999999999d"],
+    code: "usage",
+    says: /--delay[^]*at most 36500d/u
+  },
+  {
+    title: "an attribute without a value",
+    args: ["send", ...q, "x", "-a", "team"],
+    code: "usage",
+    says: /--attribute: "team"\. Expected: NAME=VALUE/u
+  },
+  {
+    title: "an attribute without a name",
+    args: ["send", ...q, "x", "-a", "=blue"],
+    code: "usage",
+    says: /--attribute: "=blue"\. Expected: NAME=VALUE/u
+  },
+  {
+    title: "a file of the memory provider for another one",
+    args: ["send", ...q, "x", "--memory-file", "m.ndjson"],
+    code: "usage",
+    says: /--memory-file: is for the provider memory, and the provider is aws-sqs/u,
+    environment: { QUEUE_PROVIDER: "aws" }
+  },
+  {
+    title: "a file of the memory provider where none can be",
+    args: ["stats", ...q, "--memory-file", "/nonexistent/m.ndjson"],
+    code: "usage",
+    says: /m\.ndjson\.lock cannot be written \(ENOENT\)\n/u
   },
   {
     title: "a queue's name that is none",
@@ -252,7 +301,7 @@ const wrongInput: ReadonlyArray<Wrong> = [
     title: "an import of what is none",
     args: ["dlq", "import", ...q, "-"],
     code: "failure",
-    says: /line 1/u,
+    says: /the standard input: line 1: [^]*dlq export/u,
     input: "nonsense\n"
   }
 ]
@@ -318,6 +367,20 @@ describe("wrong input", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("with --json a call that cannot be read is refused in JSON too", () =>
+    Effect.gen(function* () {
+      const where = yield* onMemory
+      const ended = yield* inProcess(where, ["peek", "--json", ...q, "-n", "many"])
+      assert.strictEqual(ended.code, 2)
+      const failure: unknown = JSON.parse(ended.error)
+      assert.deepNestedInclude(failure, {
+        "error.code": "usage",
+        "error.exitCode": 2,
+        "error.hint": "queue-runtime peek --help says more"
+      })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("with --json the failure is JSON too", () =>
     Effect.gen(function* () {
       const ended = yield* run(yield* onMemory, ["receive", "--json", "-q", "nope"])
@@ -362,6 +425,61 @@ describe("the order of settings", () => {
         found.map(({ queue }) => queue),
         ["one", "two"]
       )
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("what is named twice, partly, or emptily", () => {
+  const file = ["--memory-file", "m.ndjson"]
+
+  it.live("R10.2 dead letters that are named and not there are told of, the others are done", () =>
+    Effect.gen(function* () {
+      const where = yield* onMemory
+      const bodies = ["a", "b", "c"].map((body) => JSON.stringify({ body })).join("\n")
+      yield* run(where, ["send", ...q, ...file, "--ndjson", "-"], bodies)
+      yield* run(where, ["receive", ...q, ...file, "--then", "dead-letter"])
+      const list = run(where, ["dlq", "list", ...q, ...file])
+      const [first, second] = lines(yield* list).map(({ id }) => String(id))
+      assert(first !== undefined && second !== undefined)
+      const replay = ["dlq", "replay", ...q, ...file]
+      const some = yield* run(where, [...replay, first, "nobody", "none"])
+      assert.strictEqual(some.code, 7, some.error)
+      assert.match(
+        some.error,
+        /no dead letter "nobody", nor 1 more that you named, of orders; the others are done/u
+      )
+      const purge = ["dlq", "purge", ...q, ...file, "--yes", second]
+      const young = yield* run(where, [...purge, "--older-than", "1d"])
+      assert.strictEqual(young.code, 4, young.error)
+      assert.match(young.error, /no dead letter of orders put aside long enough ago/u)
+      assert.strictEqual((yield* run(where, purge)).code, 0)
+      assert.lengthOf(lines(yield* list), 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("an attribute's value may be empty, and may have an = in it", () =>
+    Effect.gen(function* () {
+      const where = yield* onMemory
+      yield* run(where, ["send", ...q, ...file, "x", "-a", "query=a=b", "-a", "empty="])
+      const [sent] = lines(yield* run(where, ["peek", ...q, ...file]))
+      assert.deepStrictEqual(sent?.["attributes"], { query: "a=b", empty: "" })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a queue that is named twice is one", () =>
+    Effect.gen(function* () {
+      const where = yield* onMemory
+      assert.lengthOf(lines(yield* run(where, ["stats", ...q, ...q])), 1)
+      assert.strictEqual((yield* run(where, ["send", ...q, ...q, ...file, "x"])).code, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a table that is watched is drawn over at a terminal alone", () =>
+    Effect.gen(function* () {
+      const args = ["watch", ...q, "--no-json", "--count", "2", "--interval", "100ms"]
+      const ended = yield* run(yield* onMemory, args)
+      assert.lengthOf(ended.output.match(/CHANGE\/S/gu) ?? [], 2)
+      assert.notInclude(ended.output, "\u001B")
     }).pipe(Effect.scoped)
   )
 })

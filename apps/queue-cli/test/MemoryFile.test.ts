@@ -141,6 +141,47 @@ describe("MemoryFile", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect(
+    "keeps the numbers of what stays when others go, of the queue and its dead letters",
+    () =>
+      Effect.gen(function* () {
+        const file = yield* place
+        const main = QueueAddress.queue(orders)
+        const bury = Verdict.deadLetter("Poison")
+        const take = Effect.fnUntraced(function* (
+          address: QueueAddress.QueueAddress,
+          max: number,
+          verdict: Verdict.Verdict
+        ) {
+          const { provider } = yield* MemoryFile.make(file, options)
+          const received = yield* provider.receive(address, { max, wait: Duration.zero })
+          yield* provider.settle(
+            received.map(({ receipt }) => receipt),
+            verdict
+          )
+        }, Effect.scoped)
+        const numbers = (address: QueueAddress.QueueAddress) =>
+          Effect.map(peeked(file, address), (found) =>
+            found.map(({ messageId, sequenceNumber }) => `${messageId} ${sequenceNumber}`)
+          )
+        yield* Effect.scoped(
+          Effect.flatMap(MemoryFile.make(file, options), ({ provider }) =>
+            provider.send(
+              orders,
+              ["a", "b", "c", "d", "e"].map((id) => stamped(id))
+            )
+          )
+        )
+        yield* take(main, 3, bury)
+        assert.deepStrictEqual(yield* numbers(main), ["d 4", "e 5"])
+        assert.deepStrictEqual(yield* numbers(dead), ["a 1", "b 2", "c 3"])
+        yield* take(dead, 1, Verdict.complete)
+        yield* take(main, 1, Verdict.complete)
+        assert.deepStrictEqual(yield* numbers(main), ["e 5"])
+        assert.deepStrictEqual(yield* numbers(dead), ["b 2", "c 3"])
+      }).pipe(Effect.scoped)
+  )
+
   it.effect("keeps a schedule that is not over, and drops what expired meanwhile", () =>
     Effect.gen(function* () {
       const file = yield* place

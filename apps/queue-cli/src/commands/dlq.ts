@@ -1,5 +1,6 @@
 /** `dlq …`: dead letters, listed, shown, replayed, removed, taken out and put back. */
 import {
+  Capabilities,
   DeadLetters,
   QueueAddress,
   QueueClient,
@@ -24,8 +25,27 @@ type Failing = QueueError.QueueError | Failure.Failure
 
 type Needs = DeadLetters.DeadLetters | Output.Output | QueueClient.QueueClient
 
-const nothing = (queue: QueueName.QueueName) =>
-  new Failure.Failure({ code: "nothing", message: `no dead letter of ${queue}` })
+/** None there, or none of those that are meant. */
+const nothing = (queue: QueueName.QueueName, which = "") =>
+  new Failure.Failure({ code: "nothing", message: `no dead letter of ${queue}${which}` })
+
+const withReason = (reason: string | undefined): string =>
+  reason === undefined ? "" : ` with the reason ${Table.printable(reason)}`
+
+const idsShown = "queue-runtime dlq list shows their ids"
+
+const quotedIds = (ids: ReadonlyArray<string>): string => {
+  const [first = "", ...more] = ids
+  const others = more.length === 0 ? "" : `, nor ${more.length} more that you named,`
+  return `"${Table.printable(first)}"${others}`
+}
+
+const unknown = (queue: QueueName.QueueName, ids: ReadonlyArray<string>) =>
+  new Failure.Failure({
+    code: "notFound",
+    message: `no dead letter ${quotedIds(ids)} of ${queue}`,
+    hint: idsShown
+  })
 
 /** Looks again, and how long between. */
 const looks = { times: 2, pause: "1 second" } as const
@@ -33,12 +53,16 @@ const looks = { times: 2, pause: "1 second" } as const
 const isMissing = (error: Failing): error is Failure.Failure =>
   error._tag === "Failure" && (error.code === "nothing" || error.code === "notFound")
 
-/** How many may be received now, where the service tells. */
+/** How many a listing may have missed, where it receives and the service tells. */
 const countOf = (queue: QueueName.QueueName) =>
-  QueueClient.QueueClient.use((client) => client.depth(QueueAddress.deadLetter(queue))).pipe(
-    Effect.map(Option.match({ onNone: () => 0, onSome: ({ available }) => available })),
-    Effect.catch(() => Effect.succeed(0))
-  )
+  QueueClient.QueueClient.use((client) =>
+    // What is looked at is there or not.
+    Capabilities.isSupported(client.capabilities(queue).peek)
+      ? Effect.succeed(0)
+      : client
+          .depth(QueueAddress.deadLetter(queue))
+          .pipe(Effect.map(Option.match({ onNone: () => 0, onSome: ({ available }) => available })))
+  ).pipe(Effect.catch(() => Effect.succeed(0)))
 
 /**
  * A listing that receives sees none where the service is slow to answer, or another listing has them for
@@ -54,7 +78,8 @@ const patiently = <A, R>(
       if (count === 0) return Effect.fail(missing)
       if (left > 0) return Effect.delay(patiently(queue, look, left - 1), looks.pause)
       const hint = `the service counts ${count}: others may have them in hand, so try again`
-      return Effect.fail(new Failure.Failure({ ...missing, hint: missing.hint ?? hint }))
+      const { code, message } = missing
+      return Effect.fail(new Failure.Failure({ code, message, hint: missing.hint ?? hint }))
     })
   )
 
@@ -105,7 +130,7 @@ export const list = Effect.fnUntraced(function* (
   const some = Effect.filterOrFail(
     Stream.runCollect(found),
     (rows) => rows.length > 0,
-    () => nothing(queue)
+    () => nothing(queue, withReason(input.reason))
   )
   const rows = yield* patiently(queue, some)
   yield* output.rows(rows, letterToJson, letterColumns(output.style), letterToRow)
@@ -118,14 +143,9 @@ export const show = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, Failing, Needs> {
   const output = yield* Output.Output
   const letters = yield* DeadLetters.DeadLetters
-  const missing = new Failure.Failure({
-    code: "notFound",
-    message: `no dead letter "${Table.printable(id)}" of ${queue}`,
-    hint: "queue-runtime dlq list shows their ids"
-  })
   const one = Effect.flatMap(
     letters.get(queue, id),
-    Option.match({ onNone: () => Effect.fail(missing), onSome: Effect.succeed })
+    Option.match({ onNone: () => Effect.fail(unknown(queue, [id])), onSome: Effect.succeed })
   )
   const json = letterToJson(yield* patiently(queue, one))
   yield* output.result(json, () => MessageView.toPage(json, output.style))
@@ -140,6 +160,12 @@ interface Work {
   readonly isTold: boolean
 }
 
+/** How work ended. */
+interface Followed extends DeadLetters.Progress {
+  /** Letters that it came to, whatever became of them. */
+  readonly seen: ReadonlySet<string>
+}
+
 const itemToJson = ({ error, ...item }: DeadLetters.Item) => ({
   ...item,
   ...(error === undefined ? {} : { error: error.message })
@@ -148,10 +174,13 @@ const itemToJson = ({ error, ...item }: DeadLetters.Item) => ({
 /** Runs work with a bar, tells what failed, and says how it ended. */
 const follow = Effect.fnUntraced(function* <E extends Failing>(
   work: Work,
-  progress: Stream.Stream<DeadLetters.Progress, E>
+  progress: Stream.Stream<DeadLetters.Progress, E>,
+  wanted: ReadonlyArray<string> = []
 ) {
   const output = yield* Output.Output
   const bar = yield* Progress.make(work.label)
+  const names = new Set(wanted)
+  const seen = new Set<string>()
   let last: DeadLetters.Progress = { done: 0, failed: 0, failures: {} }
   yield* Stream.runForEach(progress, (next) =>
     Effect.gen(function* () {
@@ -160,6 +189,8 @@ const follow = Effect.fnUntraced(function* <E extends Failing>(
       yield* bar({ done, failed, ...(total === undefined ? {} : { total }) })
       const item = next.last
       if (item === undefined) return
+      // No more than were named: all the dead letters of a queue may be many.
+      if (names.has(item.id)) seen.add(item.id)
       if (output.isJson && (work.isTold || item.outcome !== "done")) {
         yield* output.json(itemToJson(item))
       } else if (item.outcome !== "done") {
@@ -167,24 +198,40 @@ const follow = Effect.fnUntraced(function* <E extends Failing>(
       } else if (work.isTold) yield* output.print(`${item.id}  ${Table.printable(item.reason)}`)
     })
   )
-  return last
+  const followed: Followed = { ...last, seen }
+  return followed
 }, Effect.scoped)
 
 /** The same, and no letter at all is a failure. */
-const followSome = (work: Work, progress: Stream.Stream<DeadLetters.Progress, Failing>) =>
+const followSome = (
+  work: Work,
+  { ids, reason }: Selected,
+  progress: Stream.Stream<DeadLetters.Progress, Failing>,
+  which = withReason(reason)
+) =>
   Effect.filterOrFail(
-    follow(work, progress),
+    follow(work, progress, ids),
     ({ done, failed }) => done + failed > 0,
-    () => nothing(work.queue)
+    () => (ids.length > 0 && which === "" ? unknown(work.queue, ids) : nothing(work.queue, which))
   )
 
 const conclude = Effect.fnUntraced(function* (
-  { done: verb }: Work,
-  { done, failed, failures }: DeadLetters.Progress
+  { done: verb, queue }: Work,
+  ids: ReadonlyArray<string>,
+  { done, failed, failures, seen }: Followed
 ) {
   const output = yield* Output.Output
   yield* output.result({ done, failed, failures }, () => `${verb} ${done}`)
-  if (failed === 0) return
+  if (failed === 0) {
+    const missing = ids.filter((id) => !seen.has(id))
+    if (missing.length === 0) return
+    const { hint, message } = unknown(queue, missing)
+    return yield* new Failure.Failure({
+      code: "partly",
+      message: `${message}; the others are done`,
+      ...(hint === undefined ? {} : { hint })
+    })
+  }
   const reasons = Object.entries(failures).map(([reason, count]) => `${count} × ${reason}`)
   return yield* new Failure.Failure({
     code: "partly",
@@ -228,7 +275,7 @@ export const replay = Effect.fnUntraced(function* (
     dryRun,
     restartDeliveryCount: !keepCount
   })
-  yield* conclude(work, yield* patiently(queue, followSome(work, progress)))
+  yield* conclude(work, input.ids, yield* patiently(queue, followSome(work, input, progress)))
 })
 
 /** What a purge was asked for. */
@@ -243,7 +290,7 @@ export const purge = Effect.fnUntraced(function* (queue: QueueName.QueueName, in
   const letters = yield* DeadLetters.DeadLetters
   const { dryRun, olderThan, yes } = input
   const selected = yield* selection(input)
-  const old = olderThan === undefined ? "" : " that are old enough"
+  const old = olderThan === undefined ? "" : " put aside long enough ago"
   yield* Confirm.confirm(`Remove ${describe(input, queue)}${old} for good?`, {
     yes: yes || dryRun
   })
@@ -257,7 +304,10 @@ export const purge = Effect.fnUntraced(function* (queue: QueueName.QueueName, in
     ...(olderThan === undefined ? {} : { olderThan }),
     dryRun
   })
-  yield* conclude(work, yield* patiently(queue, followSome(work, progress)))
+  const some = followSome(work, input, progress, `${withReason(input.reason)}${old}`)
+  // One that is too young is there all the same.
+  const named = olderThan === undefined ? input.ids : []
+  yield* conclude(work, named, yield* patiently(queue, some))
 })
 
 /** Takes them out as lines of JSON; they stay where they are. */
@@ -294,7 +344,16 @@ export const importFrom = Effect.fnUntraced(function* (
     ...changesOf(input),
     ...(rate === undefined ? {} : { rate })
   })
-  const { done, failed, failures } = yield* follow(work, progress)
+  const { done, failed, failures } = yield* Effect.mapError(follow(work, progress), (error) =>
+    error._tag === "QueueError" && error.reason._tag === "SerializationFailed"
+      ? new Failure.Failure({
+          code: "failure",
+          reason: error.reason._tag,
+          message: `${path === Files.standardInput ? "the standard input" : path}: ${error.reason.detail}`,
+          hint: "a line is one that dlq export wrote; send --ndjson takes messages that were not"
+        })
+      : error
+  )
   const output = yield* Output.Output
   yield* output.result({ done, failed, failures }, () => `imported ${done} into ${queue}`)
   if (failed === 0) return

@@ -124,7 +124,7 @@ export const list = Effect.fnUntraced(function* (
     return yield* new Failure.Failure({
       code: "unsupported",
       message: `queue "${queue}" has no sessions`,
-      hint: "say that it is ordered: --ordered, azure.queues.<name>.sessions, or a name that ends in .fifo"
+      hint: "say that it is ordered: --ordered (SQS, Service Bus), memory.queues.<name>.sessions, azure.queues.<name>.sessions, or a name that ends in .fifo"
     })
   }
   const sessions =

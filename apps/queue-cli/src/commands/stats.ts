@@ -82,13 +82,13 @@ const draw = Effect.fnUntraced(function* (
   readings: ReadonlyArray<Sampling.Reading>,
   linesBefore: number
 ) {
-  const { columns: cells, raw, style } = yield* Output.Output
+  const { canRedraw, columns: cells, raw, style } = yield* Output.Output
   const table = Table.render(rateColumns(style), readings.map(toRateRow), { columns: cells, style })
   const [first] = readings
   const time = first === undefined ? "" : `${style.dim(`${MessageView.time(first.at)} UTC`)}\n`
   const text = `${time}${table}\n`
   // Up to where the last one began, and everything below it away.
-  yield* raw(linesBefore === 0 ? text : `\u001B[${linesBefore}A\u001B[0J${text}`)
+  yield* raw(linesBefore === 0 || !canRedraw ? text : `\u001B[${linesBefore}A\u001B[0J${text}`)
   return text.split("\n").length - 1
 })
 

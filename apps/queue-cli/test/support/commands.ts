@@ -69,7 +69,7 @@ const piped = (world: World) => {
 
     const [stats] = (yield* expect(0, ["stats", ...orders])).lines
     assert.deepStrictEqual([stats?.["queue"], countOf(stats?.["messages"])], ["orders", 3])
-    const watch = ["watch", ...orders, "--count", "2", "--interval", "10ms"]
+    const watch = ["watch", ...orders, "--count", "2", "--interval", "100ms"]
     assert.lengthOf((yield* expect(0, watch)).lines, 2)
 
     const received = yield* expect(0, ["receive", ...orders, "-n", "3"])
@@ -85,6 +85,10 @@ const piped = (world: World) => {
     const [shown] = (yield* expect(0, ["dlq", "show", ...orders, id])).lines
     assert.deepStrictEqual([shown?.["body"], shown?.["source"]], ["hello", "orders"])
     yield* expect(3, ["dlq", "show", ...orders, "nobody"])
+    const unknown = yield* expect(3, ["dlq", "replay", ...orders, "nobody"])
+    assert.match(unknown.error, /no dead letter "nobody" of orders[^]*dlq list/u)
+    const other = yield* expect(4, ["dlq", "list", ...orders, "--reason", "Other"])
+    assert.match(other.error, /no dead letter of orders with the reason Other/u)
     const [sums] = (yield* expect(0, ["dlq", "stats", ...orders])).lines
     assert.deepStrictEqual([sums?.["count"], sums?.["byReason"]], [3, { Poison: 3 }])
 
@@ -154,7 +158,7 @@ const atTty = (world: World) => {
 
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const args = ["watch", ...invoices, "--interval", "50ms", ...world.flags]
+        const args = ["watch", ...invoices, "--interval", "100ms", ...world.flags]
         const terminal = yield* atTerminal(world, args)
         yield* terminal.shows(/CHANGE\/S[^]*CHANGE\/S/u)
         yield* terminal.type(ctrlC)
