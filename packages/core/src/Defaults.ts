@@ -22,6 +22,15 @@ export const receiveWait = Duration.seconds(30)
 export const deliveriesMax = 5
 
 /**
+ * Longest delay and longest time to live of a message: a thousand years. Counted from now it is still a
+ * date (a `Date` ends with the year 275760), and what lies beyond is a mistake in the unit.
+ *
+ * @category message
+ * @since 0.1.0
+ */
+export const messageDurationMax = Duration.days(365_000)
+
+/**
  * Handlers at work side by side in one worker, or sessions in one session worker.
  *
  * @category worker

@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
+import * as Defaults from "./Defaults.ts"
 import * as utf8 from "./internal/utf8.ts"
 import { schemaProblem } from "./internal/schemaProblem.ts"
 import * as MessageId from "./MessageId.ts"
@@ -24,19 +25,25 @@ const WellFormed = Schema.String.check(
 
 const NonEmpty = WellFormed.check(Schema.isMinLength(1))
 
+/** Counted from now it must still be a date. */
+const isWithinReach = (duration: Duration.Duration): boolean =>
+  Duration.isLessThanOrEqualTo(duration, Defaults.messageDurationMax)
+
+const reach = Duration.format(Defaults.messageDurationMax)
+
 const Positive = Schema.Duration.check(
   Schema.makeFilter<Duration.Duration>(
     (duration) =>
-      (Duration.isFinite(duration) && Duration.isGreaterThan(duration, Duration.zero)) ||
-      "must be a finite duration above zero"
+      (isWithinReach(duration) && Duration.isGreaterThan(duration, Duration.zero)) ||
+      `must be above zero and at most ${reach}`
   )
 )
 
 const NotNegative = Schema.Duration.check(
   Schema.makeFilter<Duration.Duration>(
     (duration) =>
-      (Duration.isFinite(duration) && !Duration.isNegative(duration)) ||
-      "must be a finite duration of zero or more"
+      (isWithinReach(duration) && !Duration.isNegative(duration)) ||
+      `must be zero or more and at most ${reach}`
   )
 )
 
