@@ -1,0 +1,383 @@
+/**
+ * Watches one process for a history: its provider from below, its handler from above.
+ *
+ * **Details**
+ *
+ * A simulation has a tap in each of its processes. In a live run each process writes the events of its own
+ * tap down, with the time of the machine, and somebody merges them.
+ *
+ * @since 0.1.0
+ */
+import {
+  HandlerFailure,
+  type Message,
+  type MessageHandler,
+  type Outcome,
+  type QueueError,
+  type QueueProvider,
+  type QueueSession,
+  type Receipt,
+  type ReceivedMessage,
+  type Verdict
+} from "@queue-runtime/core"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as History from "./History.ts"
+import { digest as digestOf } from "./internal/digest.ts"
+
+/** In a copy that the library sends in place of dead-lettering, whose copy it is. */
+const copyOf = /"messageId":"([^"]+)"/u
+
+const copied = "queue-runtime-dead-letter"
+
+/** Receives that bring nothing, in one second of one process and with nothing between: a busy loop. */
+const idlePollsMax = 200
+
+const tagOf = <A>(outcome: Outcome.Outcome<A>): string =>
+  Result.isSuccess(outcome) ? "ok" : outcome.failure.reason._tag
+
+/**
+ * Names deliveries and holdings of one run, shortly and the same each time. Those of several processes of a
+ * live run are told apart by a prefix.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Names {
+  readonly #prefix: string
+  readonly #tokens = new Map<string, { readonly name: string; readonly id: string }>()
+  readonly #copies = new Map<string, string>()
+  #holds = 0
+
+  constructor(prefix = "") {
+    this.#prefix = prefix
+  }
+
+  /** What a delivery is called. */
+  token(token: string, id: string): string {
+    const known = this.#tokens.get(token)
+    if (known !== undefined) return known.name
+    const name = `${this.#prefix}d${this.#tokens.size + 1}`
+    this.#tokens.set(token, { name, id })
+    return name
+  }
+
+  /** The delivery of a receipt, once it has come. */
+  find(token: string): { readonly name: string; readonly id: string } | undefined {
+    return this.#tokens.get(token)
+  }
+
+  /** Of which message the first copy of this id was. */
+  copyOf(copy: string, original: string | undefined): string | undefined {
+    const known = this.#copies.get(copy) ?? original
+    if (known !== undefined) this.#copies.set(copy, known)
+    return known
+  }
+
+  /** What a holding of a session is called. */
+  hold(): string {
+    this.#holds++
+    return `${this.#prefix}h${this.#holds}`
+  }
+}
+
+/**
+ * The number that stands for a body in a history.
+ *
+ * **Example** (Two bodies)
+ *
+ * ```ts
+ * import { Tap } from "@queue-runtime/simulation"
+ *
+ * Tap.digest(new Uint8Array([1])) === Tap.digest(new Uint8Array([2])) // => false
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const digest = (body: Uint8Array): number => digestOf(body)
+
+/**
+ * Who is watched, and where that is written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly recorder: History.Recorder
+  readonly names: Names
+  readonly node: string
+}
+
+type Received = ReadonlyArray<ReceivedMessage.ReceivedMessage>
+
+/**
+ * A provider that is watched: goes right above the real one, below every decorator.
+ *
+ * **Example** (One message, two steps)
+ *
+ * ```ts
+ * import { Message, MessageId, QueueName, QueueProvider } from "@queue-runtime/core"
+ * import { MemoryProvider } from "@queue-runtime/provider-memory"
+ * import { History, Tap } from "@queue-runtime/simulation"
+ * import { Effect } from "effect"
+ *
+ * const recorder = new History.Recorder(() => 0)
+ * const sent = Effect.gen(function* () {
+ *   const provider = Tap.provider(yield* QueueProvider.QueueProvider, {
+ *     recorder,
+ *     names: new Tap.Names(),
+ *     node: "p1"
+ *   })
+ *   const message = Message.stamp(yield* Message.text("hello"), MessageId.makeUnsafe("m1"))
+ *   yield* provider.send(QueueName.makeUnsafe("orders"), [message])
+ * }).pipe(Effect.provide(MemoryProvider.layer({ queues: { orders: {} } })))
+ * await Effect.runPromise(sent)
+ * recorder.events.map(({ _tag }) => _tag) // => ["Storing", "Stored"]
+ * ```
+ *
+ * @category taps
+ * @since 0.1.0
+ */
+export const provider = (self: QueueProvider.Service, options: Options): QueueProvider.Service => {
+  const { names, node, recorder } = options
+  let idlePolls = 0
+  let since = 0
+
+  const idle = Effect.map(Clock.currentTimeMillis, (now) => {
+    if (now - since >= 1_000) {
+      since = now
+      idlePolls = 0
+    }
+    idlePolls++
+    if (idlePolls === idlePollsMax + 1) {
+      const name = "empty receives in a second"
+      recorder.add({ _tag: "Gauge", node, name, value: idlePolls, max: idlePollsMax })
+    }
+  })
+
+  const delivered = (messages: Received, hold?: string): void => {
+    for (const message of messages) {
+      const { deliveredAt, deliveryCount, lockedUntil, messageId, receipt, sessionId } = message
+      recorder.add({
+        _tag: "Delivered",
+        node,
+        id: messageId,
+        token: names.token(receipt.token, messageId),
+        count: deliveryCount,
+        ...(sessionId === undefined ? {} : { session: sessionId }),
+        ...(hold === undefined ? {} : { hold }),
+        since: DateTime.toEpochMillis(deliveredAt),
+        until: DateTime.toEpochMillis(lockedUntil)
+      })
+    }
+  }
+
+  const watched = <E, R>(
+    call: Effect.Effect<Received, E, R>,
+    hold?: string
+  ): Effect.Effect<Received, E, R> =>
+    Effect.tap(call, (messages) => {
+      if (messages.length === 0) return idle
+      // Who finds nothing between two messages is at work, and does not spin.
+      idlePolls = 0
+      delivered(messages, hold)
+      return Effect.void
+    })
+
+  const settling = (
+    receipts: ReadonlyArray<Receipt.Receipt>,
+    verdict: Verdict.Verdict,
+    call: ReturnType<QueueProvider.Service["settle"]>
+  ): ReturnType<QueueProvider.Service["settle"]> =>
+    Effect.suspend(() => {
+      const known = receipts.flatMap(({ token }) => names.find(token) ?? [])
+      const delay =
+        verdict._tag === "Abandon" ? { delayMillis: Duration.toMillis(verdict.delay) } : {}
+      const reason = verdict._tag === "DeadLetter" ? { reason: verdict.reason } : {}
+      for (const { id, name } of known) {
+        recorder.add({
+          _tag: "Settling",
+          node,
+          id,
+          token: name,
+          verdict: verdict._tag,
+          ...delay,
+          ...reason
+        })
+      }
+      const settled = (result: (index: number) => string): void => {
+        for (const [index, { id, name }] of known.entries()) {
+          recorder.add({
+            _tag: "Settled",
+            node,
+            id,
+            token: name,
+            verdict: verdict._tag,
+            ...delay,
+            result: result(index)
+          })
+        }
+      }
+      return call.pipe(
+        Effect.tap((outcomes) =>
+          Effect.sync(() =>
+            settled((index) => {
+              const outcome = outcomes[index]
+              return outcome === undefined ? "no outcome" : tagOf(outcome)
+            })
+          )
+        ),
+        Effect.tapError((error) => Effect.sync(() => settled(() => error.reason._tag)))
+      )
+    })
+
+  const session = (held: QueueSession.QueueSession, hold: string): QueueSession.QueueSession => {
+    const { sessionId } = held
+    const told = <A>(call: Effect.Effect<A, QueueError.QueueError>) =>
+      Effect.tapError(call, ({ reason }) =>
+        Effect.sync(() => {
+          if (reason._tag !== "SessionLockLost") return
+          recorder.add({ _tag: "Lost", node, session: sessionId, hold })
+        })
+      )
+    return {
+      queue: held.queue,
+      sessionId,
+      lockedUntil: held.lockedUntil,
+      receive: (receive) => told(watched(held.receive(receive), hold)),
+      settle: (receipts, verdict) =>
+        told(settling(receipts, verdict, held.settle(receipts, verdict))),
+      renewLock: told(
+        Effect.tap(held.renewLock, (until) =>
+          Effect.sync(() =>
+            recorder.add({ _tag: "Renewed", node, hold, until: DateTime.toEpochMillis(until) })
+          )
+        )
+      ),
+      state: held.state,
+      setState: held.setState
+    }
+  }
+
+  const storing = (message: Message.Stamped): void => {
+    recorder.add({ _tag: "Storing", node, id: message.messageId, digest: digestOf(message.body) })
+  }
+
+  const stored = (message: Message.Stamped, outcome: Outcome.Outcome<QueueProvider.Sent>): void => {
+    if (Result.isFailure(outcome)) return
+    const { sequenceNumber } = outcome.success
+    const original = copyOf.exec(message.attributes[copied] ?? "")?.[1]
+    // Taken for another one that was there, it is not there.
+    const known = names.copyOf(message.messageId, original)
+    if (original !== undefined && (sequenceNumber !== undefined || known === original)) {
+      recorder.add({ _tag: "Copied", node, id: original })
+    }
+    recorder.add({
+      _tag: "Stored",
+      node,
+      id: message.messageId,
+      ...(message.sessionId === undefined ? {} : { session: message.sessionId }),
+      ...(sequenceNumber === undefined
+        ? {}
+        : { sequence: Number(BigInt.asUintN(53, sequenceNumber)) })
+    })
+  }
+
+  return {
+    name: self.name,
+    stack: self.stack,
+    capabilities: self.capabilities,
+    send: (queue, messages) =>
+      Effect.suspend(() => {
+        for (const message of messages) storing(message)
+        return Effect.tap(self.send(queue, messages), (outcomes) =>
+          Effect.sync(() => {
+            for (const [index, message] of messages.entries()) {
+              const outcome = outcomes[index]
+              if (outcome !== undefined) stored(message, outcome)
+            }
+          })
+        )
+      }),
+    receive: (address, receive) =>
+      address._tag === "Queue"
+        ? watched(self.receive(address, receive))
+        : self.receive(address, receive),
+    settle: (receipts, verdict) => settling(receipts, verdict, self.settle(receipts, verdict)),
+    renewLock: (receipts) =>
+      Effect.tap(self.renewLock(receipts), (outcomes) =>
+        Effect.sync(() => {
+          for (const [index, { token }] of receipts.entries()) {
+            const outcome = outcomes[index]
+            const known = names.find(token)
+            if (known === undefined || outcome === undefined || Result.isFailure(outcome)) continue
+            const until = DateTime.toEpochMillis(outcome.success)
+            recorder.add({ _tag: "Renewed", node, token: known.name, until })
+          }
+        })
+      ),
+    peek: (address, peek) => self.peek(address, peek),
+    acceptSession: (queue, accept) =>
+      Effect.flatMap(self.acceptSession(queue, accept), (accepted) => {
+        if (Option.isNone(accepted)) return Effect.as(idle, accepted)
+        const held = accepted.value
+        const hold = names.hold()
+        return Effect.gen(function* () {
+          const until = DateTime.toEpochMillis(yield* held.lockedUntil)
+          const { sessionId } = held
+          recorder.add({ _tag: "Accepted", node, session: sessionId, hold, until })
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => recorder.add({ _tag: "Released", node, session: sessionId, hold }))
+          )
+          return Option.some(session(held, hold))
+        })
+      })
+  }
+}
+
+const endingOf = (exit: Exit.Exit<unknown, unknown>): Pick<History.Ended, "how" | "reason"> => {
+  if (Exit.isSuccess(exit)) return { how: "done" }
+  const { cause } = exit
+  if (Cause.hasDies(cause)) return { how: "defect" }
+  const error = Cause.findErrorOption(cause)
+  if (Option.isNone(error)) return { how: "interrupted" }
+  return HandlerFailure.isPermanent(error.value)
+    ? { how: "permanent", reason: HandlerFailure.describe(error.value).reason }
+    : { how: "failed" }
+}
+
+/**
+ * A handler that is watched: what a worker is given.
+ *
+ * @category taps
+ * @since 0.1.0
+ */
+export const handler =
+  <E, R>(
+    handle: MessageHandler.MessageHandler<E, R>,
+    { names, node, recorder }: Options
+  ): MessageHandler.MessageHandler<E, R> =>
+  (message) =>
+    Effect.suspend(() => {
+      const { body, deliveryCount: count, messageId: id, receipt, sessionId } = message
+      const token = names.token(receipt.token, id)
+      recorder.add({
+        _tag: "Started",
+        node,
+        id,
+        token,
+        count,
+        digest: digestOf(body),
+        ...(sessionId === undefined ? {} : { session: sessionId })
+      })
+      return Effect.onExit(handle(message), (exit) =>
+        Effect.sync(() => recorder.add({ _tag: "Ended", node, id, token, ...endingOf(exit) }))
+      )
+    })
