@@ -56,7 +56,7 @@ describe("Bots under simulation", () => {
               sessions: true,
               profile: faults,
               idempotent: true,
-                layer: needed,
+              layer: needed,
               message: ({ id }) => message("pull_request", example("pull_request"), id)
             }
           )

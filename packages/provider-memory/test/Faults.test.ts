@@ -309,6 +309,25 @@ describe("dropping the connection", () => {
       yield* Scope.close(otherScope, Exit.void)
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
+
+  it.effect("R4.3 a session let go by the cut, and granted on the same connection, is held", () =>
+    Effect.gen(function* () {
+      const mine = yield* provider
+      yield* sendOrdered(["a1"])
+      const session = yield* accept("a")
+      const next = yield* Effect.forkChild(
+        mine.acceptSession(ordered, { wait: seconds(20) }).pipe(Effect.flatMap(Effect.fromOption))
+      )
+      yield* Effect.yieldNow
+      yield* setFaults(always("Peek", { _tag: "DropConnection" }))
+      assert.strictEqual(yield* failure(mine.peek(address, { max: 1 })), "ConnectionFailed")
+      yield* setFaults()
+      assert.strictEqual(yield* failure(session.renewLock), "SessionLockLost")
+      const granted = yield* Fiber.join(next)
+      assert.deepStrictEqual(counted(yield* take(granted)), ["a1:1"])
+      yield* granted.renewLock
+    }).pipe(Effect.scoped, Effect.provide(layer()))
+  )
 })
 
 describe("the seed", () => {

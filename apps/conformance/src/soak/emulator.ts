@@ -54,7 +54,7 @@ const serve = Effect.fnUntraced(function* (port: MessagePort) {
   })
   const answer = answering(emulator)
   const decode = Schema.decodeUnknownEffect(Order)
-  const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
+  const runPromise = Effect.runPromiseWith(yield* Effect.context())
   yield* Effect.callback<void>((resume) => {
     const onMessage = (told: unknown) => {
       const answered = Effect.flatMap(decode(told), (order) =>

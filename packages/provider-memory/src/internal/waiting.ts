@@ -138,7 +138,7 @@ const endWaits = (connection: Connection, why: QueueError.QueueError): void => {
 
 const endHolds = (connection: Connection): void => {
   // Those of now: a session that is let go may be granted to the next in line on this very connection.
-  for (const [hold, queue] of [...connection.holds]) {
+  for (const [hold, queue] of Array.from(connection.holds)) {
     turn(queue, (now) => release(queue, hold, false, now))
   }
 }
