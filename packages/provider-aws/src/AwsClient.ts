@@ -17,7 +17,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { QueueAddress, QueueError } from "@queue-runtime/core"
+import { ProviderMetrics, type QueueAddress, type QueueError } from "@queue-runtime/core"
 import * as AwsConfig from "./AwsConfig.ts"
 import { defined } from "./internal/defined.ts"
 import * as errors from "./internal/errors.ts"
@@ -116,11 +116,16 @@ export class AwsClient extends Context.Service<AwsClient, Service>()(
 class Connection {
   readonly #make: () => SQSClient
   #client: SQSClient | undefined
+  #own: transport.Transport | undefined
   isClosed = false
 
   constructor(config: AwsConfig.AwsConfig, requestHandler: RequestHandler | undefined) {
-    let handler = requestHandler
-    this.#make = () => sdk.make(config, (handler ??= transport.make(config)))
+    this.#make = () => sdk.make(config, requestHandler ?? (this.#own ??= transport.make(config)))
+  }
+
+  /** Those that carry a call now; none of a transport of the application's. */
+  get socketsInUse(): number {
+    return this.isClosed ? 0 : (this.#own?.socketsInUse ?? 0)
   }
 
   client(): SQSClient {
@@ -210,10 +215,12 @@ export const make: (
 ) {
   const config = yield* AwsConfig.make(options)
   yield* sdkVersion.check()
-  const connection = yield* Effect.acquireRelease(
-    Effect.sync(() => new Connection(config, requestHandler)),
-    (self) => Effect.sync(() => self.close())
-  )
+  const connection = new Connection(config, requestHandler)
+  // Before it is there, and so until it is closed.
+  if (requestHandler === undefined) {
+    yield* ProviderMetrics.watch(errors.provider, () => ({ connections: connection.socketsInUse }))
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
   const use = makeUse(config, connection, yield* underWay.make)
   return { config, use, ...(yield* resolving.make(config, use)) }
 })

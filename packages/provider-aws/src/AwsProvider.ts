@@ -76,7 +76,8 @@ const bounded = (effect: Effect.Effect<void>): Effect.Effect<unknown> =>
 
 /**
  * A provider over this client: receives, sessions and waits of its own, which end with its scope. Closing
- * it gives back every session, and cuts its polls short.
+ * it gives back every session, lets its polls under way land for `Defaults.sqsCloseWait` at most, gives
+ * back what they bring, and cuts the rest short.
  *
  * **Errors** with `strict` set: ConfigurationInvalid for a redrive policy that may overtake
  * `deliveriesMax`, and whatever asking for it fails with
@@ -105,13 +106,13 @@ export const make: Effect.Effect<
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       shared.isClosed = true
-      lines.fail()
+      lines.close()
       const cutShort = Effect.andThen(
         Scope.close(scope, Exit.void),
         Effect.sync(() => lines.end())
       )
       // A broker that does not answer must not keep a program from ending: its locks run out.
-      return bounded(lines.close).pipe(
+      return bounded(lines.land).pipe(
         Effect.andThen(cutShort),
         Effect.andThen(bounded(lines.releaseLeft))
       )

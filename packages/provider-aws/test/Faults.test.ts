@@ -1,7 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Message, SessionId, Verdict } from "@queue-runtime/core"
+import {
+  Defaults,
+  Message,
+  type QueueError,
+  type QueueProvider,
+  SessionId,
+  Verdict
+} from "@queue-runtime/core"
 import { Poller } from "../src/internal/router/poller.ts"
 import * as world from "./support/world.ts"
 
@@ -12,6 +19,16 @@ const numbered = (prefix: string, count: number): ReadonlyArray<string> =>
 
 const inFlight = (broker: Parameters<typeof world.bodies>[0], name: string) =>
   Effect.map(broker.inspect(name), (view) => view?.inFlight)
+
+/** Somebody waits for whatever comes. */
+const waitingFor = (
+  provider: QueueProvider.Service,
+  fifo: boolean,
+  millis: number
+): Effect.Effect<void, QueueError.QueueError> =>
+  fifo
+    ? Effect.asVoid(Effect.scoped(accept(provider, undefined, millis)))
+    : Effect.asVoid(provider.receive(world.main, { max: 10, wait: Duration.millis(millis) }))
 
 describe("dead letters that cannot be put anywhere", () => {
   it.effect("R3.6 R4.3 a session that closes meanwhile goes back, and is nobody's", () =>
@@ -345,6 +362,88 @@ describe("receives and their end", () => {
       yield* ends(Fiber.join(closing))
       assert.strictEqual(yield* inFlight(broker, name), 0)
       assert.deepStrictEqual(yield* world.bodies(broker, name), ["B0"])
+    })
+  )
+
+  it.effect(
+    "R10.4 closing lets a poll land that nobody waits for, and gives back what it brings",
+    () =>
+      Effect.gen(function* () {
+        for (const fifo of [false, true]) {
+          const { broker, name, provider, queues } = yield* world.make({ fifo })
+          const way = { deadSockets: "deliver" } as const
+          const process = yield* closable(world.connectBy(broker, queues, way))
+          yield* Fiber.interrupt(yield* start(waitingFor(process.value, fifo, 20_000)))
+          const closing = yield* start(process.close)
+          const before = yield* Clock.currentTimeMillis
+          yield* sendTo(provider, "A", ["A0"])
+          yield* Fiber.join(closing)
+          assert.strictEqual(yield* inFlight(broker, name), 0)
+          const [one] = fifo
+            ? yield* take(yield* held(provider, "A", 0))
+            : yield* world.receive(provider)
+          assert.strictEqual(one?.messageId, "A0")
+          assert.isAtMost((yield* Clock.currentTimeMillis) - before, 100)
+        }
+      })
+  )
+
+  it.effect(
+    "R10.4 what one poll brings then is not handed to another one of the same provider",
+    () =>
+      Effect.gen(function* () {
+        const { broker, connect, name, provider } = yield* world.make({ fifo: false })
+        const process = yield* closable(connect)
+        const receiving = (seconds: number) =>
+          process.value.receive(world.main, { max: 10, wait: Duration.seconds(seconds) })
+        yield* Fiber.interrupt(yield* start(receiving(20)))
+        yield* broker.inject({
+          action: "ReceiveMessage",
+          times: 1,
+          fault: { _tag: "Slow", duration: "2 seconds" }
+        })
+        yield* Fiber.interrupt(yield* start(receiving(0)))
+        const closing = yield* start(process.close)
+        yield* ends(Effect.flatMap(world.message("a"), (one) => provider.send(world.queue, [one])))
+        assert.strictEqual(yield* inFlight(broker, name), 1)
+        yield* ends(Fiber.join(closing))
+        assert.strictEqual(yield* inFlight(broker, name), 0)
+        const counts = (yield* broker.inspect(name))?.messages.map((one) => one.receiveCount)
+        assert.deepStrictEqual(counts, [1])
+      })
+  )
+
+  it.effect(
+    "R10.4 R10.6 a poll that brings nothing is waited for no longer than closing may take",
+    () =>
+      Effect.gen(function* () {
+        const { connect } = yield* world.make({ fifo: false })
+        const process = yield* closable(connect)
+        const failing = yield* start(Effect.flip(waitingFor(process.value, false, 20_000)))
+        const before = yield* Clock.currentTimeMillis
+        const closing = yield* start(process.close)
+        assert.strictEqual((yield* Fiber.join(failing)).reason._tag, "ConnectionFailed")
+        yield* ends(Fiber.join(closing))
+        const took = (yield* Clock.currentTimeMillis) - before
+        assert.isAtMost(took, Duration.toMillis(Defaults.sqsCloseWait) + 50)
+      })
+  )
+
+  it.effect("R3.2 no poll outlasts the wait that it was made for by more than a second", () =>
+    Effect.gen(function* () {
+      const waits = [300, 1_500, 4_000].flatMap((wait) =>
+        [false, true].map((fifo) => ({ fifo, wait }))
+      )
+      for (const { fifo, wait } of waits) {
+        const { broker, name, provider } = yield* world.make({ fifo })
+        yield* Fiber.interrupt(yield* start(waitingFor(provider, fifo, wait)))
+        assert.strictEqual(yield* calls(broker, "ReceiveMessage"), 1)
+        yield* world.pass(Math.ceil(wait / 1_000) * 1_000)
+        yield* ends(sendTo(provider, "A", ["A0"]))
+        yield* world.settle
+        assert.strictEqual(yield* inFlight(broker, name), 0)
+        assert.strictEqual(yield* calls(broker, "ReceiveMessage"), 1)
+      }
     })
   )
 

@@ -1,9 +1,15 @@
-import { ListQueuesCommand, SQSClient } from "@aws-sdk/client-sqs"
+import {
+  ListQueuesCommand,
+  SendMessageBatchCommand,
+  type SendMessageBatchCommandInput,
+  SQSClient
+} from "@aws-sdk/client-sqs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
 import { createHash, createHmac } from "node:crypto"
 import { QueueAddress, QueueName } from "@queue-runtime/core"
 import { AwsClient, type AwsConfig } from "../src/index.ts"
+import { operation } from "../src/internal/sdk.ts"
 import * as sqs from "../src/internal/sqs.ts"
 import * as Server from "./support/server.ts"
 
@@ -138,6 +144,38 @@ describe("calls of the data plane", () => {
         assert.deepStrictEqual([...urls], [queues[index]?.url])
         assert.lengthOf(asked, 30)
         assert.isTrue(asked.every(isSigned))
+      }
+    })
+  )
+
+  it.live("R10.4 two clients in turns: each keeps its own, made once", () =>
+    Effect.gen(function* () {
+      const servers = [yield* Server.make(taken), yield* Server.make(taken)]
+      let made = 0
+      const counted = operation(
+        (input: SendMessageBatchCommandInput) => {
+          made++
+          return new SendMessageBatchCommand(input)
+        },
+        { QueueUrl: undefined, Entries: [] }
+      )
+      const clients = yield* Effect.forEach(servers, ({ url }) =>
+        Effect.map(AwsClient.make({ region, credentials, endpoint: url }), (client) => ({
+          client,
+          url: `${url}/000000000000/orders`
+        }))
+      )
+      for (let turn = 0; turn < 20; turn++) {
+        for (const [index, { client, url }] of clients.entries()) {
+          const Entries = [{ Id: "0", MessageBody: `${index}` }]
+          yield* client.use((one, signal) => counted(one, { QueueUrl: url, Entries }, signal))
+        }
+      }
+      assert.strictEqual(made, 2)
+      for (const [index, { asked }] of servers.entries()) {
+        assert.lengthOf(asked, 20)
+        assert.isTrue(asked.every(isSigned))
+        assert.isTrue(asked.every(({ body }) => body.includes(`"MessageBody":"${index}"`)))
       }
     })
   )

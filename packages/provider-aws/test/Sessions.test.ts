@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber, Option, Random } from "effect"
 import { TestClock } from "effect/testing"
-import { type QueueProvider, type QueueSession, Verdict } from "@queue-runtime/core"
+import { Defaults, type QueueProvider, type QueueSession, Verdict } from "@queue-runtime/core"
+import type { Way } from "./support/emulated.ts"
+import { ending } from "./support/time.ts"
 import * as world from "./support/world.ts"
 
 const { accept, closable, counted, ends, held, ids, sendTo, settleAs, start, tags, take } = world
@@ -202,7 +204,7 @@ describe("SQS.md §2: who may have a session", () => {
     () =>
       Effect.gen(function* () {
         const { connect, provider } = yield* world.make({ settings: { deliveriesMax: 50 } })
-        const other = yield* connect
+        const other = yield* ending(connect)
         const groups = numbered("g", 20)
         for (const group of groups) {
           for (const part of [0, 6]) {
@@ -357,13 +359,22 @@ describe("SQS.md §3: accepting a session by its id", () => {
   it.effect("X3 closing gives back what a poll that is cut short has taken", () =>
     Effect.gen(function* () {
       const { broker, name, provider, queues } = yield* world.make()
-      const way = { deadSockets: "deliver", delay: "1 second" } as const
+      let delay = Duration.seconds(1)
+      const way: Way = {
+        deadSockets: "deliver",
+        get delay() {
+          return delay
+        }
+      }
       const process = yield* ends(closable(world.connectBy(broker, queues, way)))
       yield* sendTo(provider, "A", ["A0", "A1"])
       const wait = Duration.seconds(20)
+      // Longer than closing waits for it.
+      delay = Duration.sum(Defaults.sqsCloseWait, Duration.seconds(2))
       const waiting = yield* start(
         Effect.exit(Effect.scoped(process.value.acceptSession(world.queue, { wait })))
       )
+      delay = Duration.seconds(1)
       // The broker has given the messages away, and the answer is on its way.
       assert.strictEqual((yield* broker.inspect(name))?.inFlight, 2)
       yield* ends(process.close)

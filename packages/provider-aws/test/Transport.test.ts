@@ -1,6 +1,7 @@
 import { ListQueuesCommand } from "@aws-sdk/client-sqs"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Option } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Metric, Option, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
 import {
@@ -10,6 +11,7 @@ import {
   type Server as NetServer,
   type Socket
 } from "node:net"
+import { Defaults } from "@queue-runtime/core"
 import { AwsClient, type AwsConfig } from "../src/index.ts"
 import * as selfSigned from "./support/selfSigned.ts"
 import * as Server from "./support/server.ts"
@@ -223,5 +225,71 @@ describe("an answer", () => {
       const { QueueUrls } = yield* call({ endpoint: `http://[::1]:${port.value}` })
       assert.deepStrictEqual(QueueUrls, ["six"])
     })
+  )
+})
+
+describe("what the client shows of itself", () => {
+  /** Until the server, or a socket, has come so far: in real time, whatever the test's own is. */
+  const until = (isSo: () => boolean) =>
+    Effect.promise(async () => {
+      while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
+    })
+
+  const gauge = Metric.gauge("queue_runtime.connections", { description: "Connections in use" })
+  const shown = Effect.map(
+    Metric.value(Metric.withAttributes(gauge, { "messaging.system": "aws_sqs" })),
+    ({ value }) => value
+  )
+  const list = ({ use }: AwsClient.Service) =>
+    use((sqs, abortSignal) => sqs.send(new ListQueuesCommand({}), { abortSignal }))
+  const options = { region: "eu-west-1", credentials, requestTimeout: "10 minutes" } as const
+
+  it.effect(
+    "R9.1 sockets with a call on them go up and come down, the last time at its close",
+    () =>
+      Effect.gen(function* () {
+        let isOpen = false
+        const server = yield* Server.make(() => (isOpen ? {} : "hang"))
+        const scope = yield* Scope.make()
+        const client = yield* Scope.provide(
+          AwsClient.make({ ...options, endpoint: server.url }),
+          scope
+        )
+        yield* TestClock.adjust(0)
+        assert.strictEqual(yield* shown, 0)
+        const fibers = [
+          yield* Effect.forkChild(list(client)),
+          yield* Effect.forkChild(list(client))
+        ]
+        yield* Effect.yieldNow
+        yield* until(() => server.asked.length === 2)
+        yield* TestClock.adjust(Defaults.telemetryGaugeInterval)
+        assert.strictEqual(yield* shown, 2)
+        yield* Fiber.interruptAll(fibers)
+        isOpen = true
+        // Kept for the next call, its socket carries none.
+        yield* list(client)
+        yield* until(() => server.asked.length === 3)
+        yield* TestClock.adjust(Defaults.telemetryGaugeInterval)
+        assert.strictEqual(yield* shown, 0)
+        isOpen = false
+        const last = yield* Effect.forkChild(Effect.flip(list(client)))
+        yield* Effect.yieldNow
+        yield* until(() => server.asked.length === 4)
+        yield* TestClock.adjust(Defaults.telemetryGaugeInterval)
+        assert.strictEqual(yield* shown, 1)
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual(yield* shown, 0)
+        assert.strictEqual((yield* Fiber.join(last)).reason._tag, "ConnectionFailed")
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
+  it.effect("R9.1 a transport of the application's own shows nothing", () =>
+    Effect.gen(function* () {
+      const registry = yield* Metric.MetricRegistry
+      const requestHandler = { handle: () => Promise.reject(new Error("not used")) }
+      yield* Effect.scoped(AwsClient.make(options, { requestHandler }))
+      assert.strictEqual(registry.size, 0)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })

@@ -188,19 +188,13 @@ export type Operation<I extends object, O> = (
 
 const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).origin : "")
 
-/** What calls of one command go through, of the client that was used last. */
+/** What calls of one command go through, of one client. */
 class Handlers<I extends object, O> {
-  #client: SQSClient | undefined = undefined
   readonly #byOrigin = new Map<string, Handler<I, O>>()
   #url = ""
   #last: Handler<I, O> | undefined = undefined
 
   of(client: SQSClient, url: string, blank: () => Command<I, O>): Handler<I, O> {
-    if (this.#client !== client) {
-      this.#client = client
-      this.#byOrigin.clear()
-      this.#last = undefined
-    }
     if (this.#last !== undefined && this.#url === url) return this.#last
     const origin = originOf(url)
     const known = this.#byOrigin.get(origin)
@@ -212,8 +206,7 @@ class Handlers<I extends object, O> {
     return handler
   }
 
-  #make(client: SQSClient, command: Command<I, O>): Handler<I, O> {
-    const { config, middlewareStack } = client
+  #make({ config, middlewareStack }: SQSClient, command: Command<I, O>): Handler<I, O> {
     const requestHandler = carrier(config.requestHandler)
     return command.resolveMiddleware(middlewareStack, { ...config, requestHandler }, {})
   }
@@ -222,17 +215,25 @@ class Handlers<I extends object, O> {
 /**
  * What a call goes through at the SDK is put together once for each origin of queues, and not for each
  * call. For each origin, since calls then share what the SDK notes on the way: it notes where the queue is.
- * By a blank command, since it keeps the one it was put together for.
+ * By a blank command, since it keeps the one it was put together for. Each client has its own, and they
+ * go with it.
  */
 export const operation = <I extends { readonly QueueUrl?: string | undefined }, O>(
   commandOf: (input: I) => Command<I, O>,
   blank: I
 ): Operation<I, O> => {
-  const handlers = new Handlers<I, O>()
+  const byClient = new WeakMap<SQSClient, Handlers<I, O>>()
   const makeBlank = () => commandOf(blank)
+  const handlersOf = (client: SQSClient): Handlers<I, O> => {
+    const known = byClient.get(client)
+    if (known !== undefined) return known
+    const handlers = new Handlers<I, O>()
+    byClient.set(client, handlers)
+    return handlers
+  }
   return (client, input, signal) => {
     signals.set(input, signal)
-    const handler = handlers.of(client, input.QueueUrl ?? "", makeBlank)
+    const handler = handlersOf(client).of(client, input.QueueUrl ?? "", makeBlank)
     return handler({ input }).then(({ output }) => output)
   }
 }

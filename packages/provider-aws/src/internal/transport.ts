@@ -99,7 +99,7 @@ const hostOf = (hostname: string): string =>
  * What SQS is asked goes by Node's own request: the SDK's handler sets four timers a request, collects
  * the body through two streams and takes twice as long. All else is left to it.
  */
-class Transport extends NodeHttpHandler {
+export class Transport extends NodeHttpHandler {
   readonly #agents: Agents
   readonly #connectMillis: number
 
@@ -124,6 +124,15 @@ class Transport extends NodeHttpHandler {
     return isSimple(request, options)
       ? this.#exchange(request, options)
       : super.handle(request, options)
+  }
+
+  /** Sockets that carry a request now. */
+  get socketsInUse(): number {
+    const { httpAgent, httpsAgent } = this.#agents
+    const all = httpAgent === httpsAgent ? [httpAgent] : [httpAgent, httpsAgent]
+    return all
+      .flatMap(({ sockets }) => Object.values(sockets))
+      .reduce((sum, some = []) => sum + some.length, 0)
   }
 
   override destroy(): void {
@@ -189,4 +198,4 @@ export const silent = {
 }
 
 /** HTTP to SQS: bounded sockets, kept and reused, TLS 1.2 or newer with its checks. */
-export const make = (config: AwsConfig.AwsConfig): NodeHttpHandler => new Transport(config)
+export const make = (config: AwsConfig.AwsConfig): Transport => new Transport(config)

@@ -3,6 +3,7 @@ import { type Harness, type World } from "@queue-runtime/contract-tests"
 import { QueueError, type QueueProvider } from "@queue-runtime/core"
 import { SqsBroker, SqsHttp } from "@queue-runtime/sqs-emulator"
 import { type AwsClient, type AwsConfig, AwsProvider } from "../../src/index.ts"
+import { ending } from "./time.ts"
 
 const aborted = Object.assign(new Error("Request aborted"), { name: "AbortError" })
 
@@ -10,18 +11,16 @@ const aborted = Object.assign(new Error("Request aborted"), { name: "AbortError"
 export interface Way {
   /** `deliver`: an aborted poll stays at the broker and takes what comes, as it may on AWS. */
   readonly deadSockets?: "deliver" | "forget"
-  /** How long an answer is on its way. */
+  /** How long an answer is on its way; read for each. */
   readonly delay?: Duration.Input
 }
 
 /** What the SDK sends goes to the broker without a socket, in the time of the test. */
-export const transport = Effect.fnUntraced(function* (
-  broker: SqsBroker.Service,
-  { deadSockets = "forget", delay = 0 }: Way = {}
-) {
+export const transport = Effect.fnUntraced(function* (broker: SqsBroker.Service, way: Way = {}) {
+  const { deadSockets = "forget" } = way
   const answer = SqsHttp.make(broker)
   const handler = yield* SqsHttp.requestHandler((request) =>
-    Effect.tap(answer(request), Effect.sleep(delay))
+    Effect.tap(answer(request), () => Effect.sleep(way.delay ?? 0))
   )
   if (deadSockets === "forget") return handler
   const handle: SqsHttp.RequestHandler["handle"] = (request, options) => {
@@ -120,5 +119,6 @@ export const open = Effect.fnUntraced(function* (
       visibilityTimeout: Duration.seconds(seconds)
     }
   }
-  return { layer: connect(broker, queues), foreign: foreignOf(broker, name) }
+  const layer = Layer.effectContext(ending(Layer.build(Layer.fresh(connect(broker, queues)))))
+  return { layer, foreign: foreignOf(broker, name) }
 })

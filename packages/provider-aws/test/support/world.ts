@@ -1,15 +1,4 @@
-import {
-  Context,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Option,
-  Result,
-  Schema,
-  Scope
-} from "effect"
+import { Context, Duration, Effect, Exit, Layer, Option, Result, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Message,
@@ -35,6 +24,9 @@ import * as starting from "../../src/internal/router/starting.ts"
 import * as sqs from "../../src/internal/sqs.ts"
 import * as underWay from "../../src/internal/underWay.ts"
 import * as emulated from "./emulated.ts"
+import { ending, ends, settle } from "./time.ts"
+
+export { ends, settle } from "./time.ts"
 
 export type Received = ReceivedMessage.ReceivedMessage
 export type Queues = NonNullable<AwsConfig.Options["queues"]>
@@ -42,24 +34,6 @@ export type Queues = NonNullable<AwsConfig.Options["queues"]>
 export const queue = QueueName.makeUnsafe("q")
 export const main = QueueAddress.queue(queue)
 export const dead = QueueAddress.deadLetter(queue)
-
-/** Lets what was started come to where it waits. */
-export const settle = Effect.repeat(Effect.yieldNow, { times: 100 })
-
-/** An effect that ends by itself while the time goes on. */
-export const ends = <A, E, R>(effect: Effect.Effect<A, E, R>, limit = 600_000) =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
-    let passed = 0
-    yield* settle
-    while (fiber.pollUnsafe() === undefined) {
-      if (passed >= limit) return yield* Effect.die(new Error("did not end"))
-      passed += 50
-      yield* TestClock.adjust(50)
-      yield* settle
-    }
-    return yield* Fiber.join(fiber)
-  })
 
 /** Started, and come to where it waits. */
 export const start = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -98,7 +72,7 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     }
   }
   const connect = connectBy(broker, queues, options.way)
-  return { broker, connect, provider: yield* connect, name, dlq, queues }
+  return { broker, connect, provider: yield* ending(connect), name, dlq, queues }
 })
 
 /** A provider with its inside in sight: what must hold of it can be looked for after every step. */

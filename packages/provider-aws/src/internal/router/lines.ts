@@ -83,24 +83,20 @@ export class Lines {
     }
   }
 
-  /** Everybody's wait ends. */
-  fail(): void {
+  /** Everybody's wait ends, and nothing is asked for any more. */
+  close(): void {
     for (const { line, plain, router } of this.#used.values()) {
-      plain.fail(line.closed("receive"))
-      router?.fail(line.closed("acceptSession"))
+      plain.close(line.closed("receive"))
+      router?.close(line.closed("acceptSession"))
     }
   }
 
-  get #routers(): ReadonlyArray<Router> {
-    return [...this.#used.values()].flatMap(({ router }) => router ?? [])
-  }
-
-  /** Every session goes back. */
-  get close(): Effect.Effect<void> {
-    return Effect.forEach(this.#routers, (router) => router.close, {
-      concurrency: "unbounded",
-      discard: true
-    })
+  /** Closed: every session goes back, and so does what polls under way bring as they land. */
+  get land(): Effect.Effect<void> {
+    const all = [...this.#used.values()].flatMap(({ plain, router }) =>
+      [plain, router ?? []].flat()
+    )
+    return Effect.forEach(all, ({ land }) => land, { concurrency: "unbounded", discard: true })
   }
 
   /** Nobody is left waiting for a call that was cut short. */

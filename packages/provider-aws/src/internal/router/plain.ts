@@ -95,6 +95,20 @@ export class Plain {
     )
   }
 
+  /** Everybody's wait ends so, and nothing is asked for any more. */
+  close(error: QueueError.QueueError): void {
+    this.#poller.close()
+    this.fail(error)
+  }
+
+  /** Closed, until its polls have landed, and what they brought is back. */
+  get land(): Effect.Effect<void> {
+    return Effect.andThen(
+      this.#poller.landed,
+      Effect.suspend(() => this.#line.release(this.#forget(), 0))
+    )
+  }
+
   /** After its polls are cut short. */
   get releaseLeft(): Effect.Effect<void> {
     return Effect.suspend(() =>
@@ -224,6 +238,8 @@ export class Plain {
     }
     if (rest.length === 0) return Effect.void
     this.#kept = [...this.#kept, ...rest]
+    // Given back now, it would be handed to the next of our own polls that are still under way.
+    if (this.#poller.isClosed) return Effect.void
     if (this.#expectedUntil <= now) return this.#release
     if (this.#isTended) return Effect.void
     this.#isTended = true
@@ -236,7 +252,7 @@ export class Plain {
       return Effect.andThen(Effect.sleep(this.#expectedUntil - now), this.#tending)
     }
     this.#isTended = false
-    return this.#release
+    return this.#poller.isClosed ? Effect.void : this.#release
   })
 
   get #release(): Effect.Effect<void> {

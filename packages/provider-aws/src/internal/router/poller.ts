@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -49,6 +50,10 @@ export class Poller {
   /** Messages that the polls under way may bring. */
   #coming = 0
   #target = 1
+  /** Receives under way, those beside the polls too, and what they brought being seen to. */
+  #asks = 0
+  readonly #landing = Deferred.makeUnsafe<void>()
+  isClosed = false
   readonly #options: Options
 
   constructor(options: Options) {
@@ -59,9 +64,24 @@ export class Poller {
     return this.#polls
   }
 
+  /** Asks no more. What is under way goes on. */
+  close(): void {
+    this.isClosed = true
+    this.#touchDown()
+  }
+
+  /** Closed, until nothing is under way any more. */
+  get landed(): Effect.Effect<void> {
+    return Deferred.await(this.#landing)
+  }
+
+  #touchDown(): void {
+    if (this.isClosed && this.#asks === 0) Deferred.doneUnsafe(this.#landing, Effect.void)
+  }
+
   /** Starts the polls that are wanted and not under way. */
   readonly poke: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    if (this.#polls >= this.#target) return Effect.void
+    if (this.isClosed || this.#polls >= this.#target) return Effect.void
     const demand = this.#options.demand(now, this.#polls, this.#coming)
     if (demand === undefined) return Effect.void
     this.#polls++
@@ -94,8 +114,10 @@ export class Poller {
 
   #ask(demand: Demand, flight?: Flight): Effect.Effect<number, QueueError.QueueError> {
     // Closing cuts short the poll, not what is done with what it brought: that would stay locked unseen.
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(this.#options.poll(demand)), (answer) => {
+    return Effect.uninterruptibleMask((restore) => {
+      if (this.isClosed) return Effect.succeed(0)
+      this.#asks++
+      const asked = Effect.flatMap(restore(this.#options.poll(demand)), (answer) => {
         const came = answer.messages.length
         if (flight !== undefined) this.#landed(flight)
         if (came === 0) return Effect.succeed(0)
@@ -104,7 +126,14 @@ export class Poller {
           Effect.as(came)
         )
       })
-    )
+      return Effect.ensuring(
+        asked,
+        Effect.sync(() => {
+          this.#asks--
+          this.#touchDown()
+        })
+      )
+    })
   }
 
   #poll(demand: Demand, flight: Flight): Effect.Effect<void> {
@@ -139,7 +168,7 @@ export class Poller {
   #again(flight: Flight): Effect.Effect<void> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const demand =
-        this.#polls > this.#target
+        this.isClosed || this.#polls > this.#target
           ? undefined
           : this.#options.demand(now, this.#polls - 1, this.#coming)
       if (demand === undefined) {

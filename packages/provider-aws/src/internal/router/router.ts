@@ -374,7 +374,9 @@ export class Router {
     const { idleSince } = this.state
     if (group.unsettled.length === 0) return this.changed(group)
     if (group.freshUntil <= now) return this.lose(group, 0, now)
-    const isUnwanted = idleSince !== undefined && now - idleSince >= bufferIdle
+    // Closing, one of our own polls under way would be handed it: it goes back when they have landed.
+    const isUnwanted =
+      !this.poller.isClosed && idleSince !== undefined && now - idleSince >= bufferIdle
     // Whose wait it was kept for, that wait is over; others may want it, and it takes room here.
     const isKeptLong = now - group.receivedAt >= keptMax
     if (isKeptLong) this.#restsUntil = now + restMillis
@@ -396,12 +398,18 @@ export class Router {
       : Effect.void
   }
 
-  /** Everything goes back: what is held, what is buffered, and what receives cut short have brought. */
-  readonly close: Effect.Effect<void> = Effect.suspend(() =>
+  /** Everybody's wait ends so, and nothing is asked for any more. */
+  close(error: QueueError.QueueError): void {
+    this.poller.close()
+    this.fail(error)
+  }
+
+  /** Closed: everything goes back, what is held at once, and what polls under way bring as they land. */
+  readonly land: Effect.Effect<void> = Effect.suspend(() =>
     Effect.forEach([...this.state.groups.values()], (group) => this.giveBack(group), {
       concurrency: "unbounded",
       discard: true
-    })
+    }).pipe(Effect.andThen(this.poller.landed), Effect.andThen(this.giveBackBuffered))
   )
 
   /** After its polls are cut short. */

@@ -15,6 +15,24 @@ export const unasked = (settings: AwsConfig.ResolvedQueue): Known => ({
   receivesMax: Number.POSITIVE_INFINITY
 })
 
+/**
+ * Whether the broker would take messages away that were not delivered as often as they may be. On a FIFO
+ * queue messages behind a failing one are received along with it; on a standard queue a receive may have
+ * been seen by nobody.
+ */
+const redriveProblem = (
+  { deliveriesMax, fifo }: AwsConfig.ResolvedQueue,
+  receivesMax: number
+): string | undefined => {
+  const factor = fifo ? Defaults.sqsRedriveFactor : Defaults.sqsDoubtFactor
+  const least = deliveriesMax * factor
+  return receivesMax > least
+    ? undefined
+    : `the redrive policy's maxReceiveCount is ${receivesMax} and must be above ${least}, ` +
+        `${factor} times deliveriesMax, or messages are dead-lettered ` +
+        (fifo ? "unseen" : "before they were delivered that often")
+}
+
 const lookAt = Effect.fnUntraced(function* (
   name: QueueName.QueueName,
   settings: AwsConfig.ResolvedQueue,
@@ -26,12 +44,8 @@ const lookAt = Effect.fnUntraced(function* (
     hasDeadLetters: settings.deadLetter !== undefined || redrive !== undefined,
     receivesMax: redrive?.receivesMax ?? Number.POSITIVE_INFINITY
   }
-  const least = settings.deliveriesMax * Defaults.sqsRedriveFactor
-  if (!settings.fifo || known.receivesMax > least) return known
-  // Messages behind a failing one are received along with it: the broker would take the innocent.
-  const problem =
-    `the redrive policy's maxReceiveCount is ${known.receivesMax} and must be above ${least}, ` +
-    `${Defaults.sqsRedriveFactor} times deliveriesMax, or messages are dead-lettered unseen`
+  const problem = redriveProblem(settings, known.receivesMax)
+  if (problem === undefined) return known
   if (settings.strict) {
     const key = `queues.${name}.deliveriesMax`
     const reason = new QueueError.ConfigurationInvalid({ key, problem })
