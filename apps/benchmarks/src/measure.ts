@@ -52,13 +52,14 @@ export const interleaved = async (
 
 /**
  * A sample in nanoseconds of the processor an operation: what else the machine does, and what the work
- * only waits for, is not in it.
+ * only waits for, is not in it. Of the thread that does the work: those that compile and collect beside it
+ * go on into the next sample, which may be another task's.
  */
 export const cpu =
   (operations: number, work: () => Promise<void> | void): Task["sample"] =>
   async () => {
-    const before = process.cpuUsage()
+    const before = process.threadCpuUsage()
     await work()
-    const { system, user } = process.cpuUsage(before)
+    const { system, user } = process.threadCpuUsage(before)
     return ((user + system) * 1_000) / operations
   }

@@ -35,7 +35,7 @@ import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as QueueName from "./QueueName.ts"
 import * as QueueProvider from "./QueueProvider.ts"
-import type * as QueueSession from "./QueueSession.ts"
+import * as QueueSession from "./QueueSession.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
 import type * as SessionId from "./SessionId.ts"
 import * as Verdict from "./Verdict.ts"
@@ -137,7 +137,7 @@ export interface Settlement {
  * @category models
  * @since 0.1.0
  */
-export interface Session extends Settlement {
+export interface Session extends Settlement, Pick<QueueSession.QueueSession, "lost"> {
   readonly queue: QueueName.QueueName
   readonly sessionId: SessionId.SessionId
   readonly lockedUntil: Effect.Effect<DateTime.Utc>
@@ -466,6 +466,7 @@ export const make = Effect.fnUntraced(function* (
     receive: receiver(defaultWait, provider.capabilities(session.queue).receiveWaitMax, (one) =>
       Effect.map(session.receive(one), (messages) => messages.map(replayed.fromWire))
     ),
+    ...QueueSession.lostOf(session),
     renewLock: session.renewLock,
     state: Effect.andThen(requiresState(session.queue), session.state),
     setState: (state) => Effect.andThen(requiresState(session.queue), session.setState(state)),

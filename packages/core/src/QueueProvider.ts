@@ -28,7 +28,7 @@ import type * as Outcome from "./Outcome.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import type * as QueueError from "./QueueError.ts"
 import type * as QueueName from "./QueueName.ts"
-import type * as QueueSession from "./QueueSession.ts"
+import * as QueueSession from "./QueueSession.ts"
 import type * as Receipt from "./Receipt.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
 import type * as SessionId from "./SessionId.ts"
@@ -206,6 +206,7 @@ const transformSession = (
         count: receipts.length,
         failuresOf: Operation.batchFailures
       }),
+    ...QueueSession.lostOf(session),
     renewLock: f(session.renewLock, { ...common, _tag: "RenewSessionLock", failuresOf }),
     state: f(session.state, { ...common, _tag: "GetSessionState", failuresOf }),
     setState: (state) =>

@@ -55,6 +55,12 @@ export interface QueueSession {
     receipts: ReadonlyArray<Receipt.Receipt>,
     verdict: Verdict.Verdict
   ) => Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>, QueueError.QueueError>
+  /**
+   * Ends when the session is known to be lost before its lock runs out, with why: the connection broke,
+   * or the service took it back. Absent where nobody tells; a renewal then finds out. May be awaited more
+   * than once.
+   */
+  readonly lost?: Effect.Effect<QueueError.QueueError>
   /** Extends the session's lock, and with it those of the messages in hand, from now. */
   readonly renewLock: Effect.Effect<DateTime.Utc, QueueError.QueueError>
   /** What the holders before wrote; `None` when nobody did. */
@@ -64,3 +70,30 @@ export interface QueueSession {
     state: Option.Option<Uint8Array>
   ) => Effect.Effect<void, QueueError.QueueError>
 }
+
+/**
+ * `lost` of a session, or nothing where it has none: for a decorator that writes its methods out.
+ *
+ * **Example** (A session as it is)
+ *
+ * ```ts
+ * import { QueueSession } from "@queue-runtime/core"
+ *
+ * const same = (session: QueueSession.QueueSession): QueueSession.QueueSession => ({
+ *   queue: session.queue,
+ *   sessionId: session.sessionId,
+ *   lockedUntil: session.lockedUntil,
+ *   receive: session.receive,
+ *   settle: session.settle,
+ *   renewLock: session.renewLock,
+ *   state: session.state,
+ *   setState: session.setState,
+ *   ...QueueSession.lostOf(session)
+ * })
+ * ```
+ *
+ * @category decorators
+ * @since 0.1.0
+ */
+export const lostOf = ({ lost }: Pick<QueueSession, "lost">): Pick<QueueSession, "lost"> =>
+  lost === undefined ? {} : { lost }

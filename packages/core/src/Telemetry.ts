@@ -66,7 +66,7 @@ import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as QueueName from "./QueueName.ts"
 import * as QueueProvider from "./QueueProvider.ts"
-import type * as QueueSession from "./QueueSession.ts"
+import * as QueueSession from "./QueueSession.ts"
 import type * as Receipt from "./Receipt.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
 import * as TraceContext from "./TraceContext.ts"
@@ -419,6 +419,7 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
       receive: (options) => receive(address, sessionId, held.receive(options)),
       settle: (receipts, verdict) =>
         settle([receipts, verdict], address, sessionId, held.settle(receipts, verdict)),
+      ...QueueSession.lostOf(held),
       renewLock: watch(
         on<Effect.Success<typeof held.renewLock>>("renew"),
         () => held.renewLock

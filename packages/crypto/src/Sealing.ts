@@ -53,7 +53,7 @@ import {
   QueueError,
   QueueName,
   QueueProvider,
-  type QueueSession,
+  QueueSession,
   type ReceivedMessage,
   Verdict
 } from "@queue-runtime/core"
@@ -478,6 +478,7 @@ export const make = Effect.fnUntraced(function* (
       sessionId: session.sessionId,
       lockedUntil: session.lockedUntil,
       settle: session.settle,
+      ...QueueSession.lostOf(session),
       renewLock: session.renewLock,
       state: session.state,
       setState: session.setState,

@@ -313,6 +313,30 @@ describe("faults of the service", () => {
     })
   )
 
+  it.live("R4.3 its holder is told that a session is lost with its connection", () =>
+    Effect.gen(function* () {
+      const { emulator, provider } = yield* open({ queue: { lockDuration: "5 minutes" } })
+      const { lost = Effect.never } = yield* accept(provider, "A")
+      const told = yield* Effect.forkChild(lost, { startImmediately: true })
+      yield* emulator.dropConnections
+      const error = yield* Effect.timeout(Fiber.join(told), "10 seconds")
+      assert.strictEqual(error.reason._tag, "SessionLockLost")
+      assert.strictEqual((yield* lost).reason._tag, "SessionLockLost")
+    })
+  )
+  it.live("R4.3 its holder is told that the service has taken a session back", () =>
+    Effect.gen(function* () {
+      const { emulator, provider } = yield* open({ queue: { lockDuration: "5 minutes" } })
+      yield* send(provider, ["a1"], inSession("A"))
+      const session = yield* accept(provider, "A")
+      const { lost = Effect.never } = session
+      yield* session.receive({ max: 1, wait: seconds(5) })
+      const told = yield* Effect.forkChild(lost, { startImmediately: true })
+      assert.isTrue(yield* emulator.expireSession(ordered, "A"))
+      const error = yield* Effect.timeout(Fiber.join(told), "10 seconds")
+      assert.strictEqual(error.reason._tag, "SessionLockLost")
+    })
+  )
   it.live("R4.3 a session whose lock the service ends is lost while it waits", () =>
     Effect.gen(function* () {
       const { emulator, provider } = yield* open({ queue: { lockDuration: "1 minute" } })

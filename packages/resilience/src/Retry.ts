@@ -30,10 +30,14 @@ import {
   Capabilities,
   Check,
   Defaults,
+  type Message,
+  type Outcome,
   QueueError,
-  QueueProvider
+  type QueueName,
+  QueueProvider,
+  QueueSession,
+  type Receipt
 } from "@queue-runtime/core"
-import type { Message, Outcome, QueueName, QueueSession, Receipt } from "@queue-runtime/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -375,6 +379,7 @@ export const make = Effect.fnUntraced(function* (
         single((elapsed) => held.receive(rest(receive, elapsed)), on("receive")),
       settle: (receipts, verdict) =>
         batched(receipts, (going) => held.settle(going, verdict), on("settle")),
+      ...QueueSession.lostOf(held),
       renewLock: single(() => held.renewLock, on("renewLock")),
       state: single(() => held.state, on("state")),
       setState: (state) => single(() => held.setState(state), on("setState"))

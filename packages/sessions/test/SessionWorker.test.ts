@@ -12,6 +12,7 @@ import {
   Arbitrary,
   Cause,
   DateTime,
+  Deferred,
   Duration,
   Effect,
   Exit,
@@ -469,6 +470,32 @@ describe("SessionWorker", () => {
         // Both were in hand when the lock ran out, and the holder may have been at work on either.
         assert.deepStrictEqual(journal.seen, ["A:1#1", "A:1#2", "A:2#2"])
         assert.strictEqual(journal.overlaps, 0)
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect(
+    "R4.3 a handler ends when its session is told to be lost, not at the next renewal",
+    () => {
+      const told = Deferred.makeUnsafe<QueueError.QueueError>()
+      let accepts = 0
+      const lost = () => (accepts++ === 0 ? Deferred.await(told) : undefined)
+      const { layer } = world({ lost, lockDuration: "10 minutes" })
+      const journal = new Journal()
+      return Effect.gen(function* () {
+        yield* send("A", "1")
+        const worker = yield* start(journal, {
+          handler: journal.handler(() => ({ duration: accepts === 1 ? "4 minutes" : 0 }))
+        })
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual([...journal.running], [["A", 1]])
+        const reason = new QueueError.SessionLockLost({ sessionId: "A" })
+        yield* Deferred.succeed(told, QueueError.make(reason))
+        yield* TestClock.adjust("30 seconds")
+        assert.deepStrictEqual(journal.done, ["A:1"])
+        assert.strictEqual(journal.seen.length, 2)
+        assert.strictEqual(journal.overlaps, 0)
+        yield* Fiber.interrupt(worker)
       }).pipe(Effect.provide(layer))
     }
   )

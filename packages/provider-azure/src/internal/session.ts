@@ -156,6 +156,7 @@ export class Session implements Owner, Line {
       lockedUntil: Effect.sync(() => DateTime.makeUnsafe(this.#lockedUntil)),
       receive: (options) => this.#receive(options),
       settle,
+      lost: this.#whenLost,
       renewLock: Effect.map(this.#renewed, DateTime.makeUnsafe),
       state: Effect.map(
         this.#asHolder("getState", (abortSignal) =>
@@ -171,6 +172,17 @@ export class Session implements Owner, Line {
       }
     }
   }
+
+  /** Told by the connection and by the link, not by a call. */
+  readonly #whenLost = Effect.callback<QueueError.QueueError>((resume) => {
+    const tell = (): void => {
+      this.#finish("Lost")
+      if (this.#end === "Lost") resume(Effect.succeed(this.#lost("renewLock")))
+    }
+    if (this.#end === "Lost") return tell()
+    const forget = this.onLost(tell)
+    return Effect.sync(forget)
+  })
 
   /** The error of every call of a holder that lost it. */
   lockLost(operation: string): QueueError.QueueError | undefined {

@@ -75,11 +75,11 @@ const hold = Effect.fnUntraced(function* (
   const lockedUntil = yield* session.lockedUntil
   // The lock is kept for as long as the session is held: what bounds that is the handler's time limit.
   const renewalMax = Duration.infinity
-  const keeper = yield* LockKeeper.keep({
-    lockedUntil,
-    renew: session.renewLock,
-    renewalMax
-  }).pipe(Effect.map(lockLostOf(sessionId)), Effect.forkIn(scope))
+  const kept = LockKeeper.keep({ lockedUntil, renew: session.renewLock, renewalMax })
+  // Whoever is told need not wait for the next renewal to find out: another may hold it by then.
+  const keeper = yield* (
+    session.lost === undefined ? kept : Effect.raceFirst(kept, session.lost)
+  ).pipe(Effect.map(lockLostOf(sessionId)), Effect.forkIn(scope))
   return {
     session,
     lockLost: Fiber.join(keeper),

@@ -13,6 +13,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 
 export const queue = QueueName.makeUnsafe("events")
 
@@ -31,6 +32,8 @@ export const world = (
     readonly fault?: Fault
     /** What the broker can do less. */
     readonly capabilities?: Partial<Capabilities.Capabilities>
+    /** What tells of a session's loss, asked for with each one accepted. */
+    readonly lost?: () => Effect.Effect<QueueError.QueueError> | undefined
     /** A broker that ends its waits at once. */
     readonly isImpatient?: boolean
   } = {}
@@ -65,9 +68,15 @@ export const world = (
         ...options.capabilities
       }),
       acceptSession: (name: QueueName.QueueName, accept: QueueProvider.AcceptOptions) =>
-        provider.acceptSession(
-          name,
-          options.isImpatient === true ? { ...accept, wait: Duration.zero } : accept
+        Effect.map(
+          provider.acceptSession(
+            name,
+            options.isImpatient === true ? { ...accept, wait: Duration.zero } : accept
+          ),
+          Option.map((session) => {
+            const lost = options.lost?.()
+            return lost === undefined ? session : Object.assign(session, { lost })
+          })
         )
     }))
   )

@@ -13,7 +13,7 @@ import {
   QueueError,
   type QueueName,
   QueueProvider,
-  type QueueSession,
+  QueueSession,
   type Receipt,
   ReceivedMessage,
   Verdict
@@ -54,6 +54,7 @@ export const changeSession = (session: Session, changes: Partial<Session>): Sess
   lockedUntil: session.lockedUntil,
   receive: (options) => session.receive(options),
   settle: (receipts, verdict) => session.settle(receipts, verdict),
+  ...QueueSession.lostOf(session),
   renewLock: session.renewLock,
   state: session.state,
   setState: (state) => session.setState(state),

@@ -25,6 +25,8 @@ export const settlement: Checker.Checker = {
     const locks = new Locks()
     const seen = new Map<string, Seen>()
     const gone = new Set<string>()
+    /** Processes that stood still: a call under way then may have run out of its time, and be repeated. */
+    const paused = new Set<string>()
     const skews = new Map<string, number>()
     /** Sessions whose renewals failed or hung: their holder may think them lost. */
     const shaken = new Set<string>()
@@ -53,6 +55,7 @@ export const settlement: Checker.Checker = {
         case "Fault":
           // Of a live run it is not known what befell which call.
           if (event.on === "process" && !promises.complete) gone.add(event.node)
+          if (event.on === "process") paused.add(event.node)
           if (event.on !== "call") break
           for (const ref of event.refs) {
             shaken.add(ref)
@@ -73,7 +76,7 @@ export const settlement: Checker.Checker = {
         }
         case "Settling": {
           const one = of(event.token)
-          if (one.settled > 0 && !one.isUnsure) {
+          if (one.settled > 0 && !one.isUnsure && !paused.has(event.node)) {
             violations.add(
               event.at,
               `${event.id} was settled again by the receipt it was settled by`,
