@@ -249,8 +249,8 @@ export const plants: ReadonlyArray<Plant> = [
     title: "the lock of a session is never renewed",
     world: "memory",
     file: "sessions/src/internal/heldSession.ts",
-    find: "    renew: session.renewLock,\n",
-    replace: "    renew: Effect.never,\n"
+    find: "lockedUntil, renew: session.renewLock, renewalMax",
+    replace: "lockedUntil, renew: Effect.never, renewalMax"
   },
   {
     id: "session-parks-without-end",
