@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 const project = (root: string) => ({
@@ -15,6 +16,8 @@ export default defineConfig({
   test: {
     // No module holds state of its own, so test files may share a worker: three times as fast.
     isolate: false,
+    // One less than there are cores by default: on two, one, and most of the time is spent waiting.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Of a test that hangs; a slow machine must not fail one that does not.
     testTimeout: 30_000,
     hookTimeout: 30_000,
