@@ -58,14 +58,14 @@ export const duration = (
   minimum: Duration.Duration = Duration.zero
 ): Effect.Effect<Duration.Duration, QueueError.QueueError> => {
   const read = Number.isNaN(input) ? Option.none() : Duration.fromInput(input)
-  const isUsable = (value: Duration.Duration): boolean =>
-    Duration.isFinite(value) && Duration.isGreaterThanOrEqualTo(value, minimum)
-  return Option.match(Option.filter(read, isUsable), {
-    onNone: () => {
-      const least = Duration.isZero(minimum) ? "zero" : Duration.format(minimum)
-      const problem = `must be a finite duration of ${least} or more, such as 30 seconds`
-      return Effect.fail(QueueError.validationFailed(field, problem))
-    },
-    onSome: Effect.succeed
-  })
+  if (
+    Option.isSome(read) &&
+    Duration.isFinite(read.value) &&
+    Duration.isGreaterThanOrEqualTo(read.value, minimum)
+  ) {
+    return Effect.succeed(read.value)
+  }
+  const least = Duration.isZero(minimum) ? "zero" : Duration.format(minimum)
+  const problem = `must be a finite duration of ${least} or more, such as 30 seconds`
+  return Effect.fail(QueueError.validationFailed(field, problem))
 }

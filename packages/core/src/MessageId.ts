@@ -83,6 +83,16 @@ const pair = (value: number, shift: number): string =>
 
 const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
 
+/** @internal A step of {@link generate}, for who stamps many at once. */
+export const generateUnsafe = (random: Random.Random): MessageId => {
+  const [a, b, c, d] = [uint32(random), uint32(random), uint32(random), uint32(random)]
+  const high = (b & 0xffff0fff) | 0x4000
+  const low = (c & 0x3fffffff) | 0x80000000
+  const head = `${pair(a, 16)}${pair(a, 0)}-${pair(high, 16)}-${pair(high, 0)}`
+  const uuid = `${head}-${pair(low, 16)}-${pair(low, 0)}${pair(d, 16)}${pair(d, 0)}`
+  return MessageId.make(uuid, { disableChecks: true })
+}
+
 /**
  * A new version 4 UUID from Effect's `Random`, so that a seeded run stamps the same ids again.
  *
@@ -91,11 +101,4 @@ const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUn
  * @category constructors
  * @since 0.1.0
  */
-export const generate: Effect.Effect<MessageId> = Effect.map(Random.Random, (random) => {
-  const [a, b, c, d] = [uint32(random), uint32(random), uint32(random), uint32(random)]
-  const high = (b & 0xffff0fff) | 0x4000
-  const low = (c & 0x3fffffff) | 0x80000000
-  const head = `${pair(a, 16)}${pair(a, 0)}-${pair(high, 16)}-${pair(high, 0)}`
-  const uuid = `${head}-${pair(low, 16)}-${pair(low, 0)}${pair(d, 16)}${pair(d, 0)}`
-  return MessageId.make(uuid, { disableChecks: true })
-})
+export const generate: Effect.Effect<MessageId> = Effect.map(Random.Random, generateUnsafe)

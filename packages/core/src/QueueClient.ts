@@ -374,13 +374,10 @@ const receiver =
     receive: QueueSession.QueueSession["receive"]
   ): Session["receive"] =>
   (options = {}) =>
-    Effect.flatMap(
-      Effect.zip(
-        Check.wholeNumber("max", options.max ?? 1, 1),
-        Check.duration("wait", options.wait ?? wait)
-      ),
-      ([max, checked]) =>
+    Effect.flatMap(Check.wholeNumber("max", options.max ?? 1, 1), (max) =>
+      Effect.flatMap(Check.duration("wait", options.wait ?? wait), (checked) =>
         receiving.untilThere(checked, waitMax, isAny, (rest) => receive({ max, wait: rest }))
+      )
     )
 
 /**
@@ -453,10 +450,10 @@ export const make = Effect.fnUntraced(function* (
     const { address, up } = resolve(source)
     const { receiveWaitMax } = provider.capabilities(address.queue)
     const ask = receiver(defaultWait, receiveWaitMax, (one) => provider.receive(address, one))
-    return requiresDeadLetters(address).pipe(
-      Effect.andThen(ask(receiveOptions)),
-      Effect.map((messages) => messages.map(up))
-    )
+    const received = Effect.map(ask(receiveOptions), (messages) => messages.map(up))
+    return address._tag === "Queue"
+      ? received
+      : Effect.andThen(requiresDeadLetters(address), received)
   }
 
   const toSession = (session: QueueSession.QueueSession): Session => ({

@@ -59,7 +59,7 @@ import { defined } from "./internal/defined.ts"
 import type { Counted } from "./internal/telemetry/metrics.ts"
 import * as observing from "./internal/telemetry/observing.ts"
 import * as signals from "./internal/telemetry/signals.ts"
-import type * as Message from "./Message.ts"
+import * as Message from "./Message.ts"
 import * as Operation from "./Operation.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as QueueAddress from "./QueueAddress.ts"
@@ -151,7 +151,7 @@ const isSmall = (
 ): boolean => {
   let total = 0
   for (const message of messages) {
-    const most = carrying.sizeAtMost(message)
+    const most = Message.sizeAtMost(message)
     if (most > sizeMax) return false
     total += most
   }

@@ -353,6 +353,17 @@ describe("size", () => {
       assert.strictEqual(Message.size(message), Message.size(without) + count(key, value))
     })
   )
+
+  it.effect.prop(
+    "R1.7 no message is larger than its quick estimate, nor that more than three times too large",
+    { body: arbitraries.bytes, options: arbitraries.options },
+    Effect.fnUntraced(function* ({ body, options }) {
+      const message = yield* Message.bytes(body, options)
+      assert.isAtLeast(Message.sizeAtMost(message), Message.size(message))
+      assert.isAtMost(Message.sizeAtMost(message), Message.size(message) * 3)
+    }),
+    { arbitrary: { runs: 300 } }
+  )
 })
 
 describe("Attributes", () => {

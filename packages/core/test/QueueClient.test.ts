@@ -348,14 +348,16 @@ describe("QueueClient: batches", () => {
     Effect.gen(function* () {
       const { broker, client } = yield* Clients.make({ queues: { orders: { sendCountMax: 2 } } })
       broker.faults.before = () => Effect.fail(Clients.transient())
-      const error = yield* Effect.flip(
-        client.sendOutcomes(
-          orders,
-          ids(4).map((id) => message(id))
+      for (const [calls, session] of [undefined, "a"].entries()) {
+        const error = yield* Effect.flip(
+          client.sendOutcomes(
+            orders,
+            ids(4).map((id) => message(id, session))
+          )
         )
-      )
-      assert.strictEqual(error.reason._tag, "ConnectionFailed")
-      assert.strictEqual(broker.calls("send").length, 1)
+        assert.strictEqual(error.reason._tag, "ConnectionFailed")
+        assert.strictEqual(broker.calls("send").length, calls + 1)
+      }
     })
   )
 
@@ -542,9 +544,16 @@ describe("QueueClient: batches", () => {
           ids(30).map((id) => message(id))
         )
       )
+      const inOrder = yield* Effect.exit(
+        client.sendOutcomes(
+          orders,
+          ids(30).map((id) => message(id, id === "m-0" ? undefined : "a"))
+        )
+      )
       const one = yield* Effect.exit(client.send(orders, message("m-3")))
       assert.match(String(batch), /fewer outcomes than messages/u)
       assert.match(String(calls), /fewer outcomes than messages/u)
+      assert.match(String(inOrder), /fewer outcomes than messages/u)
       assert.match(String(one), /no outcome for the message/u)
     })
   )

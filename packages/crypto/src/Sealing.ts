@@ -161,7 +161,7 @@ const refusal = (
 ): QueueError.QueueError | undefined => {
   let most = 0
   for (const [index, message] of messages.entries()) {
-    const atMost = sending.sizeAtMost(message)
+    const atMost = Message.sizeAtMost(message)
     most += atMost
     if (atMost <= maximumBytes) continue
     const actualBytes = Message.size(message)

@@ -1,6 +1,8 @@
+import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Capabilities from "../Capabilities.ts"
 import * as Defaults from "../Defaults.ts"
@@ -17,19 +19,10 @@ export type MissingSession = "refuse" | "messageId" | { readonly fixed: SessionI
 
 type Outcomes = ReadonlyArray<Outcome.Outcome<QueueProvider.Sent>>
 
-const sessionOf = (
-  missing: MissingSession,
-  messageId: MessageId.MessageId
-): Effect.Effect<SessionId.SessionId, QueueError.QueueError> => {
-  if (missing === "messageId") return SessionId.make(messageId)
-  if (missing !== "refuse") return Effect.succeed(missing.fixed)
-  return Effect.fail(
-    QueueError.validationFailed(
-      "sessionId",
-      "an ordered queue takes no message without a session id"
-    )
-  )
-}
+const noSession = QueueError.validationFailed(
+  "sessionId",
+  "an ordered queue takes no message without a session id"
+)
 
 const isStamped = (message: Message.Message): message is Message.Stamped =>
   message.messageId !== undefined
@@ -37,30 +30,30 @@ const isStamped = (message: Message.Message): message is Message.Stamped =>
 const stamp = (
   message: Message.Message,
   ordered: boolean,
-  missing: MissingSession
-): Effect.Effect<Message.Stamped, QueueError.QueueError> => {
+  missing: MissingSession,
+  random: Random.Random
+): Result.Result<Message.Stamped, QueueError.QueueError> => {
   const needsSession = ordered && message.sessionId === undefined
-  if (isStamped(message) && !needsSession) return Effect.succeed(message)
-  const messageId =
-    message.messageId === undefined ? MessageId.generate : Effect.succeed(message.messageId)
-  return Effect.flatMap(messageId, (id) =>
-    needsSession
-      ? Effect.map(sessionOf(missing, id), (session) => Message.stamp(message, id, session))
-      : Effect.succeed(Message.stamp(message, id))
-  )
+  if (isStamped(message) && !needsSession) return Result.succeed(message)
+  const messageId = message.messageId ?? MessageId.generateUnsafe(random)
+  if (!needsSession) return Result.succeed(Message.stamp(message, messageId))
+  if (missing === "refuse") return Result.fail(noSession)
+  // What is a message id is a session id: their rule is the same.
+  const session = missing === "messageId" ? SessionId.makeUnsafe(messageId) : missing.fixed
+  return Result.succeed(Message.stamp(message, messageId, session))
 }
 
 /** How long the message asks to wait from now on; nothing when it does not. */
-const delayOf = (message: Message.Message, now: DateTime.Utc): Duration.Duration | undefined => {
+const delayOf = (message: Message.Message, now: number): Duration.Duration | undefined => {
   if (message.delay !== undefined) return message.delay
   if (message.scheduledAt === undefined) return undefined
-  return DateTime.distance(now, message.scheduledAt)
+  return Duration.millis(DateTime.toEpochMillis(message.scheduledAt) - now)
 }
 
 const scheduleProblem = (
   message: Message.Message,
   capabilities: Capabilities.Capabilities,
-  now: DateTime.Utc
+  now: number
 ): string | undefined => {
   const delay = delayOf(message, now)
   if (delay === undefined) return undefined
@@ -76,7 +69,7 @@ const check = (
   message: Message.Stamped,
   index: number,
   capabilities: Capabilities.Capabilities,
-  now: DateTime.Utc
+  now: number
 ): QueueError.Reason | { readonly unsupported: string } | undefined => {
   const unsupported =
     scheduleProblem(message, capabilities, now) ??
@@ -84,8 +77,9 @@ const check = (
       ? "a time to live"
       : undefined)
   if (unsupported !== undefined) return { unsupported }
-  const actualBytes = Message.size(message)
   const maximumBytes = capabilities.messageSizeMax
+  if (Message.sizeAtMost(message) <= maximumBytes) return undefined
+  const actualBytes = Message.size(message)
   return actualBytes > maximumBytes
     ? new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index })
     : undefined
@@ -98,45 +92,61 @@ const noMessage = (index: number): QueueError.QueueError =>
   )
 
 /** Ids, sessions and limits: everything that can be refused is refused here, before anything is sent. */
-export const prepare = Effect.fnUntraced(function* (
+export const prepare = (
   provider: QueueProvider.Service,
   queue: QueueName.QueueName,
   messages: ReadonlyArray<Message.Message>,
   missing: MissingSession
-) {
-  const capabilities = provider.capabilities(queue)
-  const now = yield* DateTime.now
-  const place = { provider: provider.name, operation: "send", queue }
-  const stamped: Array<Message.Stamped> = []
-  for (const [index, message] of messages.entries()) {
-    // Callers without types exist.
-    if (!(message?.body instanceof Uint8Array)) {
-      return yield* Effect.fail(QueueError.withContext(noMessage(index), place))
+): Effect.Effect<ReadonlyArray<Message.Stamped>, QueueError.QueueError> =>
+  // One step for all of them: a step each cost more than what is done in it.
+  Effect.withFiber((fiber) => {
+    const capabilities = provider.capabilities(queue)
+    const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    const random = fiber.getRef(Random.Random)
+    const place = { provider: provider.name, operation: "send", queue }
+    const stamped: Array<Message.Stamped> = []
+    for (const [index, message] of messages.entries()) {
+      // Callers without types exist.
+      if (!(message?.body instanceof Uint8Array)) {
+        return Effect.fail(QueueError.withContext(noMessage(index), place))
+      }
+      const one = stamp(message, capabilities.ordered, missing, random)
+      if (Result.isFailure(one)) return Effect.fail(QueueError.withContext(one.failure, place))
+      const problem = check(one.success, index, capabilities, now)
+      if (problem !== undefined) {
+        const reason =
+          "unsupported" in problem
+            ? new QueueError.UnsupportedOperation({
+                what: problem.unsupported,
+                provider: provider.name
+              })
+            : problem
+        return Effect.fail(QueueError.make(reason, place))
+      }
+      stamped.push(one.success)
     }
-    const one = yield* Effect.mapError(stamp(message, capabilities.ordered, missing), (error) =>
-      QueueError.withContext(error, place)
-    )
-    const problem = check(one, index, capabilities, now)
-    if (problem !== undefined) {
-      const reason =
-        "unsupported" in problem
-          ? new QueueError.UnsupportedOperation({
-              what: problem.unsupported,
-              provider: provider.name
-            })
-          : problem
-      return yield* Effect.fail(QueueError.make(reason, place))
-    }
-    stamped.push(one)
-  }
-  return stamped
-})
+    return Effect.succeed(stamped)
+  })
+
+type CallMax = Pick<Capabilities.Capabilities, "sendCountMax" | "sendSizeMax">
+
+/** Whether one call takes them, told without counting their bytes. */
+const fitsByFar = (
+  messages: ReadonlyArray<Message.Stamped>,
+  { sendCountMax, sendSizeMax }: CallMax
+): boolean => {
+  if (messages.length === 0 || messages.length > sendCountMax) return false
+  let most = 0
+  for (const message of messages) most += Message.sizeAtMost(message)
+  return most <= sendSizeMax
+}
 
 /** Cuts a batch, in order, to what one call of the provider takes. */
 export const chunks = (
   messages: ReadonlyArray<Message.Stamped>,
-  capabilities: Pick<Capabilities.Capabilities, "sendCountMax" | "sendSizeMax">
+  capabilities: CallMax
 ): ReadonlyArray<ReadonlyArray<Message.Stamped>> => {
+  if (fitsByFar(messages, capabilities)) return [messages]
   const all: Array<Array<Message.Stamped>> = []
   let bytes = 0
   for (const message of messages) {
@@ -204,13 +214,26 @@ export const sendChunks = (
   queue: QueueName.QueueName,
   batches: Chunks
 ): Effect.Effect<Outcomes, QueueError.QueueError> => {
+  const [first] = batches
+  if (first === undefined) return Effect.succeed([])
+  if (batches.length === 1) return atOnce(provider, queue, first)
   const hasOrder =
     provider.capabilities(queue).ordered ||
     batches.some((batch) => batch.some(({ sessionId }) => sessionId !== undefined))
-  return hasOrder || batches.length < 2
-    ? oneByOne(provider, queue, batches)
-    : sideBySide(provider, queue, batches)
+  return hasOrder ? oneByOne(provider, queue, batches) : sideBySide(provider, queue, batches)
 }
+
+/** Most batches are one call. */
+const atOnce = (
+  provider: QueueProvider.Service,
+  queue: QueueName.QueueName,
+  batch: Chunks[number]
+): Effect.Effect<Outcomes, QueueError.QueueError> =>
+  Effect.flatMap(provider.send(queue, batch), (outcomes) =>
+    outcomes.length < batch.length
+      ? Effect.die(missingOutcome)
+      : Effect.succeed(outcomes.slice(0, batch.length))
+  )
 
 /**
  * Sends chunk after chunk. Nothing of a session is sent behind a failure of it, and a call that fails as

@@ -47,21 +47,30 @@ export const inBatches = <A>(
   call: Call<A>
 ): Effect.Effect<ReadonlyArray<Outcome.Outcome<A>>> => {
   const [first] = messages
-  return first !== undefined && messages.length === 1
-    ? oneAlone(messages, call, first.receipt.address)
-    : grouped(messages, countMax, call)
+  if (first === undefined) return Effect.succeed([])
+  const { address } = first.receipt
+  const isOneCall =
+    messages.length === 1 ||
+    (messages.length <= countMax(address) &&
+      messages.every(({ receipt }) => isSame(receipt.address, address)))
+  return isOneCall ? atOnce(messages, call, address) : grouped(messages, countMax, call)
 }
 
-/** What a worker does, once a message. */
-const oneAlone = <A>(
+const isSame = (one: QueueAddress.QueueAddress, other: QueueAddress.QueueAddress): boolean =>
+  one === other || (one._tag === other._tag && one.queue === other.queue)
+
+/** What was received together mostly is of one address, and fits one call. */
+const atOnce = <A>(
   messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>,
   call: Call<A>,
   address: QueueAddress.QueueAddress
 ): Effect.Effect<ReadonlyArray<Outcome.Outcome<A>>> =>
   Effect.matchEffect(call(messages, address), {
-    onFailure: (error) => Effect.succeed([Result.fail(error)]),
+    onFailure: (error) => Effect.succeed(messages.map(() => Result.fail(error))),
     onSuccess: (outcomes) =>
-      outcomes.length === 0 ? Effect.die(missingOutcome) : Effect.succeed(outcomes.slice(0, 1))
+      outcomes.length < messages.length
+        ? Effect.die(missingOutcome)
+        : Effect.succeed(outcomes.slice(0, messages.length))
   })
 
 const grouped = Effect.fnUntraced(function* <A>(

@@ -13,15 +13,6 @@ type Messages = ReadonlyArray<Message.Stamped>
 
 type Outcomes = ReadonlyArray<Outcome.Outcome<QueueProvider.Sent>>
 
-/** No less than its size, and quicker: a unit of UTF-16 has three bytes of UTF-8 at most. */
-export const sizeAtMost = (message: Message.Stamped): number => {
-  const { attributes, body, messageId, contentType = "", correlationId = "" } = message
-  const { length } = message.sessionId ?? ""
-  let units = length + messageId.length + contentType.length + correlationId.length
-  for (const [name, value] of Object.entries(attributes)) units += name.length + value.length
-  return body.byteLength + 3 * units
-}
-
 /** In order; a message that is too large alone is the provider's to refuse. */
 const cut = (messages: Messages, sendSizeMax: number): ReadonlyArray<Messages> => {
   const all: Array<Array<Message.Stamped>> = []
@@ -83,7 +74,7 @@ export const send = (
 ): Effect.Effect<Outcomes, QueueError.QueueError> => {
   if (messages.length < 2) return self.send(queue, messages)
   const { sendSizeMax } = self.capabilities(queue)
-  const most = messages.reduce((sum, message) => sum + sizeAtMost(message), 0)
+  const most = messages.reduce((sum, message) => sum + Message.sizeAtMost(message), 0)
   if (most <= sendSizeMax) return self.send(queue, messages)
   const batches = cut(messages, sendSizeMax)
   return batches.length < 2 ? self.send(queue, messages) : sendAll(self, queue, batches)

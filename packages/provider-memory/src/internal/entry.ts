@@ -1,4 +1,4 @@
-import * as DateTime from "effect/DateTime"
+import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type {
   Message,
@@ -12,6 +12,7 @@ import type { Linked, List } from "./list.ts"
 import type { Sequenced } from "./sequence.ts"
 import type { Session } from "./session.ts"
 import type { Target, Timer } from "./timers.ts"
+import { toUtc } from "./times.ts"
 import type { Wakeable } from "./queue.ts"
 
 /**
@@ -94,24 +95,43 @@ export const toDeadLetter = (entry: Entry, deadLetter: ReceivedMessage.DeadLette
 
 type Writable<A> = { -readonly [K in keyof A]: A[K] }
 
+/** What only some messages have. */
+const addRest = (
+  message: Writable<ReceivedMessage.PeekedMessage>,
+  { carried, deadLetter }: Entry
+): void => {
+  if (carried.sessionId !== undefined) message.sessionId = carried.sessionId
+  if (carried.correlationId !== undefined) message.correlationId = carried.correlationId
+  if (carried.contentType !== undefined) message.contentType = carried.contentType
+  if (carried.timeToLive !== undefined) message.timeToLive = carried.timeToLive
+  if (carried.scheduledAt !== undefined) message.scheduledAt = carried.scheduledAt
+  if (deadLetter !== undefined) message.deadLetter = { ...deadLetter }
+}
+
 /** What a peek shows; nothing of it is the broker's own. */
-export const toPeeked = (entry: Entry): Writable<ReceivedMessage.PeekedMessage> => {
+export const toPeeked = (entry: Entry): ReceivedMessage.PeekedMessage => {
   const { carried } = entry
   const message: Writable<ReceivedMessage.PeekedMessage> = {
     body: new Uint8Array(carried.body),
     attributes: { ...carried.attributes },
     messageId: carried.messageId,
     deliveryCount: entry.deliveryCount,
-    enqueuedAt: DateTime.makeUnsafe(entry.enqueuedAt),
+    enqueuedAt: toUtc(entry.enqueuedAt),
     sequenceNumber: BigInt(entry.sequence)
   }
-  if (carried.sessionId !== undefined) message.sessionId = carried.sessionId
-  if (carried.correlationId !== undefined) message.correlationId = carried.correlationId
-  if (carried.contentType !== undefined) message.contentType = carried.contentType
-  if (carried.timeToLive !== undefined) message.timeToLive = carried.timeToLive
-  if (carried.scheduledAt !== undefined) message.scheduledAt = carried.scheduledAt
-  if (entry.deadLetter !== undefined) message.deadLetter = { ...entry.deadLetter }
+  addRest(message, entry)
   return message
+}
+
+/**
+ * A copy that its receiver drops soon: out of Node's pool, since memory of its own costs twice as much as
+ * the rest of a delivery. What the broker keeps has its own: a part of a pool would keep all of it.
+ */
+const copyOf = (bytes: Uint8Array): Uint8Array => {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(bytes.byteLength)
+  const copy = new Uint8Array(buffer, byteOffset, bytes.byteLength)
+  copy.set(bytes)
+  return copy
 }
 
 /** What the receiver of the delivery under way gets. */
@@ -119,13 +139,19 @@ export const toReceived = (
   entry: Entry,
   address: QueueAddress.QueueAddress
 ): ReceivedMessage.ReceivedMessage => {
-  const deliveredAt = DateTime.makeUnsafe(entry.deliveredAt)
-  const { firstDeliveredAt } = entry
-  return Object.assign(toPeeked(entry), {
+  const { carried } = entry
+  const message: Writable<ReceivedMessage.ReceivedMessage> = {
+    body: copyOf(carried.body),
+    attributes: { ...carried.attributes },
+    messageId: carried.messageId,
+    deliveryCount: entry.deliveryCount,
+    enqueuedAt: toUtc(entry.enqueuedAt),
+    sequenceNumber: BigInt(entry.sequence),
     receipt: Receipt.make(address, entry.token),
-    firstDeliveredAt:
-      firstDeliveredAt === undefined ? deliveredAt : DateTime.makeUnsafe(firstDeliveredAt),
-    deliveredAt,
-    lockedUntil: DateTime.makeUnsafe(entry.session?.hold?.lockedUntil ?? entry.lockedUntil)
-  })
+    firstDeliveredAt: toUtc(entry.firstDeliveredAt ?? entry.deliveredAt),
+    deliveredAt: toUtc(entry.deliveredAt),
+    lockedUntil: toUtc(entry.session?.hold?.lockedUntil ?? entry.lockedUntil)
+  }
+  addRest(message, entry)
+  return message
 }

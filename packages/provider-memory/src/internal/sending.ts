@@ -33,9 +33,11 @@ export const problemOf = (
 ): QueueError.Reason | undefined => {
   const { messageSizeMax: maximumBytes } = queue.broker.config
   if (messages.length > limits.sendCountMax) return tooMany("messages", limits.sendCountMax)
-  let total = 0
+  let most = 0
   for (const [index, message] of messages.entries()) {
-    const actualBytes = Message.size(message)
+    const atMost = Message.sizeAtMost(message)
+    most += atMost
+    const actualBytes = atMost > maximumBytes ? Message.size(message) : 0
     if (actualBytes > maximumBytes) {
       return new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index })
     }
@@ -43,8 +45,9 @@ export const problemOf = (
       const problem = "an ordered queue takes no message without a session id"
       return new QueueError.ValidationFailed({ field: "sessionId", problem })
     }
-    total += actualBytes
   }
+  if (most <= limits.sendSizeMax) return undefined
+  const total = messages.reduce((sum, message) => sum + Message.size(message), 0)
   if (total <= limits.sendSizeMax) return undefined
   const problem = `must have at most ${limits.sendSizeMax} bytes in one call; got ${total}`
   return new QueueError.ValidationFailed({ field: "messages", problem })

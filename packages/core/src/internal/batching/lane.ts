@@ -227,18 +227,23 @@ export class Lane<I, A> {
     this.#host.run(
       Effect.andThen(
         Effect.yieldNow,
-        Effect.sync(() => this.#pump())
+        Effect.suspend(() => this.#pump())
       )
     )
   }
 
-  #pump(): void {
+  /** Calls what may go out. The last call is made by the fiber that asks: it has nothing else to do. */
+  #pump(): Effect.Effect<void> {
     this.#isAwake = false
+    let last: Batch<I, A> | undefined
     while (this.#calls < this.#host.settings.callsMax) {
       const kind = this.#next()
-      if (kind === undefined) return
-      this.#start(this.#makeUp(kind))
+      if (kind === undefined) break
+      if (last !== undefined) this.#host.run(this.#call(last))
+      last = this.#makeUp(kind)
+      this.#calls++
     }
+    return last === undefined ? Effect.void : this.#call(last)
   }
 
   /**
@@ -272,9 +277,9 @@ export class Lane<I, A> {
         this.#alarm = fiber
         return Effect.andThen(
           Effect.sleep(millis),
-          Effect.sync(() => {
+          Effect.suspend(() => {
             this.#alarm = undefined
-            this.#pump()
+            return this.#pump()
           })
         )
       })
@@ -327,21 +332,18 @@ export class Lane<I, A> {
     this.#groups.set(kind, group)
   }
 
-  #start(batch: Batch<I, A>): void {
-    this.#calls++
-    this.#host.run(
-      Effect.withFiber((fiber) => {
-        batch.fiber = fiber
-        return Effect.onExit(this.#callAll(batch.entries), () =>
-          Effect.sync(() => {
-            this.#calls--
-            this.#order.release(batch.entries)
-            this.#wake()
-            this.#drop()
-          })
-        )
-      })
-    )
+  #call(batch: Batch<I, A>): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      batch.fiber = fiber
+      return Effect.onExit(this.#callAll(batch.entries), () =>
+        Effect.sync(() => {
+          this.#calls--
+          this.#order.release(batch.entries)
+          if (this.#groups.size > 0) this.#wake()
+          this.#drop()
+        })
+      )
+    })
   }
 
   /** One call for all of them. What a single one makes fail is taken apart until it fails that one. */

@@ -91,17 +91,6 @@ export const size = (message: Message.Stamped): number =>
     ? Message.size({ ...message, attributes: without(message.attributes) })
     : Message.size(message)
 
-/** No less than that, and quicker: a unit of UTF-16 has three bytes of UTF-8 at most. */
-export const sizeAtMost = (message: Message.Stamped): number => {
-  const { attributes, body, contentType, correlationId, messageId, sessionId } = message
-  let units = messageId.length
-  if (contentType !== undefined) units += contentType.length
-  if (correlationId !== undefined) units += correlationId.length
-  if (sessionId !== undefined) units += sessionId.length
-  for (const [name, value] of Object.entries(attributes)) units += name.length + value.length
-  return body.byteLength + 3 * units
-}
-
 const contextIn = (attributes: Message.Attributes): TraceContext.TraceContext | undefined => {
   const parent = attributes[parentAttribute]
   if (parent === undefined) return undefined

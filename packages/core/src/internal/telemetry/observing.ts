@@ -97,7 +97,7 @@ export const make = (
   ): Effect.Effect<A, QueueError.QueueError, R> =>
     Effect.withFiber((fiber) => {
       const clock = fiber.getRef(Clock.Clock)
-      const start = clock.monotonicTimeNanosUnsafe()
+      const start = written === undefined ? 0n : clock.monotonicTimeNanosUnsafe()
       const queue = QueueAddress.format(call.address)
       const ended =
         (span: Tracer.Span | undefined) => (exit: Exit.Exit<A, QueueError.QueueError>) => {
