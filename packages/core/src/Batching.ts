@@ -107,8 +107,13 @@ const sendRequest = (
   provider: QueueProvider.Service,
   [queue, messages]: Parameters<QueueProvider.Service["send"]>
 ): Request<Message.Stamped, QueueProvider.Sent> => {
-  const { messageSizeMax, ordered, sendSizeMax } = provider.capabilities(queue)
-  const sizes = messages.map(Message.size)
+  const { messageSizeMax, ordered, sendCountMax, sendSizeMax } = provider.capabilities(queue)
+  const sizes = messages.map((message) => {
+    const most = Message.sizeAtMost(message)
+    // As many as one call takes of these fit by far: nobody needs to count their bytes.
+    const isSmall = most <= messageSizeMax && most * sendCountMax <= sendSizeMax
+    return isSmall ? most : Message.size(message)
+  })
   const bytes = sizes.reduce((total, size) => total + size, 0)
   // What the provider will refuse is refused to its caller alone: it fills a call.
   const isTooLarge = sizes.some((size) => size > messageSizeMax)
