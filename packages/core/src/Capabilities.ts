@@ -45,6 +45,11 @@ export const Capabilities = Schema.Struct({
   acceptSpecific: Support,
   /** Whether accepting by id grants and locks a session that has no messages, or answers `None`. */
   locksEmptySession: Schema.Boolean,
+  /**
+   * Whether an accepted session stays its holder's against other processes while it has no message in hand.
+   * Absent: where sessions are native; {@link locksIdleSession} answers for both.
+   */
+  locksIdleSession: Schema.optionalKey(Schema.Boolean),
   /** Session state, read and written by the holder. */
   sessionState: Support,
   /** Largest message: body, envelope and attributes as the service counts them. */
@@ -110,3 +115,28 @@ export type Capabilities = typeof Capabilities.Type
  * @since 0.1.0
  */
 export const isSupported = (support: Support): boolean => support !== "unsupported"
+
+/**
+ * Whether an accepted session is its holder's alone, across processes and between its messages too.
+ *
+ * **Details** Emulated sessions are exclusive while a message is in hand, unless their queue says more: on
+ * SQS, behind `SessionLeases` of `session-store`.
+ *
+ * **Example** (A message group of SQS, with and without a lease)
+ *
+ * ```ts
+ * import { Capabilities } from "@queue-runtime/core"
+ *
+ * const fifo = { sessions: "emulated" } as const
+ * Capabilities.locksIdleSession(fifo) // => false
+ * Capabilities.locksIdleSession({ ...fifo, locksIdleSession: true }) // => true
+ * ```
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const locksIdleSession = ({
+  locksIdleSession: declared,
+  sessions
+}: Pick<Capabilities, "locksIdleSession" | "sessions">): boolean =>
+  declared ?? sessions === "native"

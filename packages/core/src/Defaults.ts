@@ -1356,3 +1356,312 @@ export const statisticsMessagesMax = 1_000
  * @since 0.1.0
  */
 export const statisticsPageMax = 250
+
+/**
+ * Largest body that a blob store takes: above what any of ours sends, and little enough to be held in
+ * memory a few times over.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobSizeMax = 104_857_600
+
+/**
+ * Characters of a blob's key: what Azure Blob and S3 take, with room for a prefix of the store's own.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobKeyLengthMax = 512
+
+/**
+ * Characters of one segment of a blob's key: with each of them escaped still a name of a file.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobKeySegmentLengthMax = 120
+
+/**
+ * Entries of metadata of one blob.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobMetadataMax = 16
+
+/**
+ * Characters of one value of a blob's metadata: with 16 of them and their names below the 2 KB of S3.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobMetadataLengthMax = 128
+
+/**
+ * Blobs on one page of a listing: what S3 shows in one call.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobPageSize = 1_000
+
+/**
+ * How long one call to a blob store may take: 25 MB over a slow line.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobTimeout = Duration.seconds(30)
+
+/**
+ * Blobs and their bytes held by the store in memory.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobsMax = 10_000
+
+/**
+ * Bytes held by the store in memory: ten bodies of the largest size.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobBytesMax = 268_435_456
+
+/**
+ * How old a file must be that was begun and never finished, before the store removes it: its writer is
+ * gone by then.
+ *
+ * @category blobs
+ * @since 0.1.0
+ */
+export const blobUnfinishedAge = Duration.hours(1)
+
+/**
+ * Largest body that goes through a claim check: what GitHub sends at most.
+ *
+ * @category claim check
+ * @since 0.1.0
+ */
+export const claimCheckBodySizeMax = 26_214_400
+
+/**
+ * What a message with such a body may have besides: ids, attributes, and what sealing adds.
+ *
+ * @category claim check
+ * @since 0.1.0
+ */
+export const claimCheckEnvelopeSizeMax = 65_536
+
+/**
+ * Blobs put or got side by side by one call: bodies are held in memory while they travel.
+ *
+ * @category claim check
+ * @since 0.1.0
+ */
+export const claimCheckConcurrency = 4
+
+/**
+ * Bytes of bodies that one peek brings out of the store; the rest is peeked by the next.
+ *
+ * @category claim check
+ * @since 0.1.0
+ */
+export const claimCheckPeekSizeMax = 67_108_864
+
+/**
+ * How long a message that could not be claimed now is held back, where the queue can.
+ *
+ * @category claim check
+ * @since 0.1.0
+ */
+export const claimCheckRetryDelay = Duration.seconds(10)
+
+/**
+ * How long a blob may be needed: 14 days in a queue, as SQS keeps a message at most, and then 30 as a dead
+ * letter. Younger ones are not swept.
+ *
+ * @category claim check
+ * @since 0.1.0
+ */
+export const claimCheckRetention = Duration.days(44)
+
+/**
+ * How long a session's lease outlives the last word of its holder: long against a slow call or a pause of
+ * the collector, and short for those who wait for a killed process's sessions.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionLeaseDuration = Duration.seconds(30)
+
+/**
+ * How long a session that came along and is held elsewhere is kept from being received again at first, so
+ * that its holder gets it; twice as long each time it comes again.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionLeaseAside = Duration.millis(50)
+
+/**
+ * The longest of these times: a holder that waits for its message waits no longer, and a dead one's
+ * session costs a receive in so long.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionLeaseAsideMax = Duration.seconds(5)
+
+/**
+ * Sessions kept aside at once in this way; beyond it they go back to the broker at once.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionLeasesAsideMax = 100
+
+/**
+ * How long an accept by id waits, within its own wait, for a session that its provider is giving back to a
+ * broker at this moment: what comes along while a lease is asked for goes back meanwhile.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionLeaseReturnWait = Duration.seconds(1)
+
+/**
+ * Deliveries of one session whose fencing token is known; beyond it the oldest are forgotten. More than
+ * any worker has in hand.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionLeaseDeliveriesMax = 1_000
+
+/**
+ * How long one call to a store of sessions may take: less than a renewal has time for.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionStoreTimeout = Duration.seconds(5)
+
+/**
+ * Largest session state, in bytes: that of Service Bus Standard, and well below an item of DynamoDB.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionStoreStateSizeMax = 262_144
+
+/**
+ * Sessions the store in memory holds: those that are leased or have a state.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionStoreSessionsMax = 100_000
+
+/**
+ * Bytes of state the store in memory holds.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionStoreBytesMax = 256 * 1024 * 1024
+
+/**
+ * Leases of others that a client of DynamoDB has seen and waits to run out; beyond it the oldest are
+ * forgotten, and waited for anew.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionStoreObservedMax = 10_000
+
+/**
+ * How long DynamoDB keeps a session that nobody touched, its state and its last token. Clocks that differ
+ * by less do no harm to the order of tokens.
+ *
+ * @category session store
+ * @since 0.1.0
+ */
+export const sessionStoreRetention = Duration.days(30)
+
+/**
+ * How long before the time of a host (AWS Lambda, Azure Functions) is over its handlers are interrupted:
+ * half of it for the last settlements, half for giving back the rest and for the answer.
+ *
+ * @category pushed batches
+ * @since 0.1.0
+ */
+export const pushedMargin = Duration.seconds(2)
+
+/**
+ * How long a function of Azure may take for one call: what the host allows by default on a Consumption
+ * plan (`functionTimeout`), and how long it renews locks (`maxAutoLockRenewalDuration`).
+ *
+ * @category pushed batches
+ * @since 0.1.0
+ */
+export const functionsTimeout = Duration.minutes(5)
+
+/**
+ * Seeds that a simulation tries.
+ *
+ * @category simulation
+ * @since 0.1.0
+ */
+export const simulationSeeds = 100
+
+/**
+ * Tasks that one instant of a simulation may take: beyond them somebody spins.
+ *
+ * @category simulation
+ * @since 0.1.0
+ */
+export const simulationInstantMax = 200_000
+
+/**
+ * How often a process of a simulation tries a send, or an operator an operation: a broker that is away
+ * for longer is not simulated.
+ *
+ * @category simulation
+ * @since 0.1.0
+ */
+export const simulationTriesMax = 1_000
+
+/**
+ * Receives that bring nothing, in one second of one process and with nothing between: more are a busy loop.
+ *
+ * @category simulation
+ * @since 0.1.0
+ */
+export const simulationIdlePollsMax = 200
+
+/**
+ * Messages that are looked at when a run is over.
+ *
+ * @category simulation
+ * @since 0.1.0
+ */
+export const simulationLeftMax = 100_000
+
+/**
+ * Runs that the shrinking of one failure may cost.
+ *
+ * @category simulation
+ * @since 0.1.0
+ */
+export const simulationShrinksMax = 300
+
+/**
+ * Steps that a story shows: the last ones of a longer one.
+ *
+ * @category simulation
+ * @since 0.1.0
+ */
+export const simulationStepsMax = 60

@@ -83,7 +83,13 @@ const pair = (value: number, shift: number): string =>
 
 const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
 
-/** @internal A step of {@link generate}, for who stamps many at once. */
+/**
+ * A step of {@link generate}, for who stamps many at once.
+ *
+ * @internal
+ * @category constructors
+ * @since 0.1.0
+ */
 export const generateUnsafe = (random: Random.Random): MessageId => {
   const [a, b, c, d] = [uint32(random), uint32(random), uint32(random), uint32(random)]
   const high = (b & 0xffff0fff) | 0x4000

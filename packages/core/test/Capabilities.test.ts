@@ -35,9 +35,23 @@ describe("Capabilities", () => {
     }
   })
 
+  it("R4.4 an idle session is its holder's where sessions are native, or as its queue declares", () => {
+    const { locksIdleSession } = Capabilities
+    assert.isTrue(locksIdleSession({ sessions: "native" }))
+    assert.isFalse(locksIdleSession({ sessions: "emulated" }))
+    assert.isFalse(locksIdleSession({ sessions: "unsupported" }))
+    assert.isTrue(locksIdleSession({ sessions: "emulated", locksIdleSession: true }))
+    assert.isFalse(locksIdleSession({ sessions: "native", locksIdleSession: false }))
+  })
+
   it("R3.11 support is one of three words, and nothing may be left out but the limits", () => {
     const is = Schema.is(Capabilities.Capabilities)
-    const optional = new Set(["delayMax", "abandonDelayMax", "deduplicationWindow"])
+    const optional = new Set([
+      "delayMax",
+      "abandonDelayMax",
+      "deduplicationWindow",
+      "locksIdleSession"
+    ])
     for (const key of Object.keys(Capabilities.Capabilities.fields)) {
       const { [key]: _, ...rest } = { ...capabilities } as Record<string, unknown>
       assert.strictEqual(is(rest), optional.has(key), key)
