@@ -28,6 +28,8 @@ export default defineConfig({
       "packages/sessions",
       "packages/resilience",
       "packages/crypto",
+      "packages/claim-check",
+      "packages/session-store",
       "packages/promise",
       "packages/provider-memory",
       "packages/provider-aws",
@@ -42,6 +44,7 @@ export default defineConfig({
       "apps/queue-cli",
       "apps/example-provider",
       "apps/benchmarks",
+      "apps/site",
       "apps/repo-checks"
     ].map(project),
     coverage: {

@@ -18,10 +18,23 @@ const moduleOf = (path: string): Module | undefined => {
   return { workspace, name }
 }
 
+/** A test taken apart once, for every module that asks for it. */
+interface Test {
+  readonly path: string
+  readonly code: string
+  readonly specifiers: ReadonlyArray<string>
+}
+
+const testOf = ({ path, text }: Repository.Source): Test => ({
+  path,
+  code: Lexer.code(text),
+  specifiers: Bans.imports(text).map(({ specifier }) => specifier)
+})
+
 /** Whether the test imports the module or uses it by name; a title or a comment is no use. */
-const uses = (name: string, { text }: Repository.Source): boolean =>
-  new RegExp(String.raw`\b${name}\b`, "u").test(Lexer.code(text)) ||
-  Bans.imports(text).some(({ specifier }) => specifier.endsWith(`/${name}.ts`))
+const uses = (name: string, { code, specifiers }: Test): boolean =>
+  new RegExp(String.raw`\b${name}\b`, "u").test(code) ||
+  specifiers.some((specifier) => specifier.endsWith(`/${name}.ts`))
 
 /** A test of the same package, or the module's own one in the app for what needs a sibling too. */
 const isTestFor = ({ name, workspace }: Module, path: string): boolean =>
@@ -34,16 +47,18 @@ const isTestFor = ({ name, workspace }: Module, path: string): boolean =>
  * @category finding
  * @since 0.1.0
  */
-export const untested = (sources: ReadonlyArray<Repository.Source>): ReadonlyArray<Bans.Finding> =>
-  sources.flatMap(({ path }) => {
+export const untested = (
+  sources: ReadonlyArray<Repository.Source>
+): ReadonlyArray<Bans.Finding> => {
+  const tests = sources.filter(({ path }) => path.endsWith(".test.ts")).map(testOf)
+  return sources.flatMap(({ path }) => {
     const module = moduleOf(path)
     if (module === undefined) return []
-    const isTested = sources.some(
-      (source) => isTestFor(module, source.path) && uses(module.name, source)
-    )
+    const isTested = tests.some((test) => isTestFor(module, test.path) && uses(module.name, test))
     const message = `no test uses ${module.name}: write ${module.workspace}/test/${module.name}.test.ts`
     return isTested ? [] : [{ rule: "untested", path, line: 1, message }]
   })
+}
 
 const exported =
   /^export\s+(?:default\s+)?(?:declare\s+)?(?:abstract\s+)?(?:const|let|var|function\*?|class|interface|type|enum|namespace)?\s*([\w$]+|\{|\*)/gmu

@@ -123,13 +123,13 @@ export const sources = (): ReadonlyArray<Source> =>
     .map(read)
 
 /**
- * The pages for readers: README and ARCHITECTURE, all of `docs`, and the README of each package.
+ * The pages for readers: those of the root, all of `docs`, and the README of each package.
  *
  * @category reading
  * @since 0.1.0
  */
 export const pages = (): ReadonlyArray<Source> =>
-  ["README.md", "ARCHITECTURE.md"]
+  ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"]
     .concat(paths("docs").filter((path) => path.endsWith(".md")))
     .concat(workspaces().map((folder) => `${folder}/README.md`))
     .filter(exists)

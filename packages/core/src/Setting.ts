@@ -15,6 +15,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -171,6 +172,66 @@ export const duration = (options: {
     ruled(`must be ${kind} from ${minimum} to ${maximum}`, unit)
   )
 }
+
+const isDurationInput = (value: unknown): value is Duration.Input =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
+  Option.isSome(Duration.fromInput(value as never))
+
+const DurationInput = Schema.declare(isDurationInput, { expected: "a duration" })
+
+/**
+ * A duration in any form of Effect's (`"30 seconds"`, milliseconds, a `Duration`) that keeps to a rule.
+ *
+ * **Example** (At least a second)
+ *
+ * ```ts
+ * import { Setting } from "@queue-runtime/core"
+ * import { Duration, Schema } from "effect"
+ *
+ * const pause = Setting.durationInput(
+ *   (value) => Duration.toMillis(value) >= 1_000,
+ *   "must be at least 1 second"
+ * )
+ * Duration.toMillis(Schema.decodeUnknownSync(pause)("2 seconds")) // => 2000
+ * ```
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const durationInput = (isInRange: (value: Duration.Duration) => boolean, rule: string) =>
+  DurationInput.pipe(
+    Schema.decodeTo(
+      Schema.Duration.check(
+        Schema.makeFilter<Duration.Duration>((value) => isInRange(value) || rule)
+      ),
+      SchemaTransformation.transform<Duration.Duration, Duration.Input>({
+        decode: Duration.fromInputUnsafe,
+        encode: (value) => value
+      })
+    )
+  )
+
+/**
+ * A finite duration above zero, in any form of Effect's.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const durationPositive = durationInput(
+  (value) => Duration.isFinite(value) && Duration.isPositive(value),
+  "must be a finite duration above zero"
+)
+
+/**
+ * A finite duration that is not below zero, in any form of Effect's.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const durationNotNegative = durationInput(
+  (value) => Duration.isFinite(value) && !Duration.isNegative(value),
+  "must be a finite duration, not below zero"
+)
 
 /**
  * How a value is written.

@@ -168,6 +168,32 @@ describe("Setting", () => {
     assert.isFalse(decodes(whole, "1500 micros"))
   })
 
+  it("R10.1 a duration is given in any form of Effect's, and keeps to its rule", () => {
+    const short = Setting.durationInput(
+      (value) => Duration.toSeconds(value) <= 5,
+      "must be at most 5 seconds"
+    )
+    for (const value of [5_000, "5 seconds", Duration.seconds(5), { seconds: 5 }]) {
+      assert.strictEqual(Duration.toMillis(Schema.decodeUnknownSync(short)(value)), 5_000)
+    }
+    assert.deepStrictEqual(Schema.encodeSync(short)(Duration.seconds(5)), Duration.seconds(5))
+    const problemOf = (codec: Schema.Codec<Duration.Duration, unknown>, value: unknown) =>
+      Result.match(Schema.decodeUnknownResult(codec)(value), {
+        onFailure: String,
+        onSuccess: () => "none"
+      })
+    assert.include(problemOf(short, "6 seconds"), "must be at most 5 seconds")
+    assert.include(problemOf(short, "soon"), "a duration")
+    const above = "must be a finite duration above zero"
+    assert.strictEqual(problemOf(Setting.durationPositive, "1 milli"), "none")
+    assert.include(problemOf(Setting.durationPositive, 0), above)
+    assert.include(problemOf(Setting.durationPositive, Duration.infinity), above)
+    const below = "must be a finite duration, not below zero"
+    assert.strictEqual(problemOf(Setting.durationNotNegative, 0), "none")
+    assert.include(problemOf(Setting.durationNotNegative, Duration.millis(-1)), below)
+    assert.include(problemOf(Setting.durationNotNegative, Duration.infinity), below)
+  })
+
   it("R10.1 a duration is written in the largest unit that divides it", () => {
     const shown = [0, 1, 250, 1_000, 90_000, 120_000, 3_600_000, 172_800_000].map((millis) =>
       Setting.formatDuration(Duration.millis(millis))

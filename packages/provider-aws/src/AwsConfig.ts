@@ -15,7 +15,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -27,31 +26,9 @@ import { isLocalHost } from "./internal/localHost.ts"
 
 const { described } = Setting
 
-const isDurationInput = (value: unknown): value is Duration.Input =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
-  Option.isSome(Duration.fromInput(value as never))
+const positive = Setting.durationPositive
 
-const DurationInput = Schema.declare(isDurationInput, { expected: "a duration" })
-
-const duration = (isInRange: (duration: Duration.Duration) => boolean, rule: string) =>
-  DurationInput.pipe(
-    Schema.decodeTo(
-      Schema.Duration.check(
-        Schema.makeFilter<Duration.Duration>((value) => isInRange(value) || rule)
-      ),
-      SchemaTransformation.transform<Duration.Duration, Duration.Input>({
-        decode: Duration.fromInputUnsafe,
-        encode: (value) => value
-      })
-    )
-  )
-
-const positive = duration(
-  (value) => Duration.isFinite(value) && Duration.isPositive(value),
-  "must be a finite duration above zero"
-)
-
-const visibility = duration(
+const visibility = Setting.durationInput(
   (value) =>
     Number.isInteger(Duration.toSeconds(value)) &&
     Duration.isPositive(value) &&

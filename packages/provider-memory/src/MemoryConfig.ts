@@ -8,45 +8,17 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Defaults, type Operation, QueueError, QueueName, Setting } from "@queue-runtime/core"
 
 const { described } = Setting
 
-const isDurationInput = (value: unknown): value is Duration.Input =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
-  Option.isSome(Duration.fromInput(value as never))
+const positive = Setting.durationPositive
 
-const DurationInput = Schema.declare(isDurationInput, { expected: "a duration" })
-
-const duration = (isInRange: (duration: Duration.Duration) => boolean, rule: string) =>
-  DurationInput.pipe(
-    Schema.decodeTo(
-      Schema.Duration.check(
-        Schema.makeFilter<Duration.Duration>((value) => isInRange(value) || rule)
-      ),
-      SchemaTransformation.transform<Duration.Duration, Duration.Input>({
-        decode: Duration.fromInputUnsafe,
-        encode: (value) => value
-      })
-    )
-  )
-
-const positive = duration(
-  (value) => Duration.isFinite(value) && Duration.isPositive(value),
-  "must be a finite duration above zero"
-)
-
-const notNegative = duration(
-  (value) => Duration.isFinite(value) && !Duration.isNegative(value),
-  "must be a finite duration, not below zero"
-)
+const notNegative = Setting.durationNotNegative
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 

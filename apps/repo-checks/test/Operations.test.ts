@@ -1,0 +1,311 @@
+import { assert, beforeAll, describe, it } from "@effect/vitest"
+import {
+  Backoff,
+  HandlerFailure,
+  Message,
+  ProviderMetrics,
+  QueueAddress,
+  QueueClient,
+  QueueName,
+  QueueWorker,
+  SessionId,
+  Telemetry
+} from "@queue-runtime/core"
+import { KeyProviderMemory, NodeCrypto, Sealing } from "@queue-runtime/crypto"
+import { AwsProvider } from "@queue-runtime/provider-aws"
+import { MemoryProvider } from "@queue-runtime/provider-memory"
+import { CircuitBreaker, HandlerBreaker, Retry } from "@queue-runtime/resilience"
+import { SessionLifecycle, SessionWorker } from "@queue-runtime/sessions"
+import { SqsEmulator } from "@queue-runtime/sqs-emulator"
+import { DateTime, Deferred, Effect, Fiber, Layer, Metric, Redacted, References } from "effect"
+import { PrometheusMetrics } from "effect/observability"
+import * as Schema from "effect/Schema"
+import { parse } from "yaml"
+import * as MetricQueries from "../src/metricQueries.ts"
+import * as Repository from "../src/repository.ts"
+
+const orders = QueueName.makeUnsafe("orders")
+const events = QueueName.makeUnsafe("events")
+const invoices = QueueName.makeUnsafe("invoices")
+
+const registry = Layer.mergeAll(
+  Layer.succeed(Metric.MetricRegistry, new Map()),
+  Layer.succeed(Telemetry.MetricsRead, true),
+  Layer.succeed(References.MinimumLogLevel, "None")
+)
+
+const material = Redacted.make(new Uint8Array(32).fill(7))
+
+const memory = MemoryProvider.layer({
+  queues: { orders: {}, invoices: {}, events: { sessions: true } },
+  faults: {
+    seed: 1,
+    rules: [
+      { operation: "Send", probability: 0.5, fault: { _tag: "Fail", reason: "Throttled" } },
+      { operation: "Peek", probability: 1, fault: { _tag: "Fail", reason: "Timeout" } }
+    ]
+  }
+})
+
+/** On one memory broker, so that each finds what the other sent. */
+const stack = (key: string) =>
+  QueueClient.layer().pipe(
+    Layer.provide(Sealing.layer({ plaintext: "allow" })),
+    Layer.provide([
+      KeyProviderMemory.layer({
+        keys: [{ id: key, material, createdAt: DateTime.makeUnsafe(0) }],
+        current: key
+      }),
+      NodeCrypto.layer
+    ]),
+    Layer.provide(CircuitBreaker.layer({ failuresMax: 1 })),
+    Layer.provide(Retry.layer({ strategy: "fixed", initial: "1 millis", attempts: 20 })),
+    Layer.provide(Telemetry.layer())
+  )
+
+/** Sends, handles, fails, puts aside, loses a lock, opens a session: whatever has a metric. */
+const onMemory = Effect.gen(function* () {
+  const client = yield* QueueClient.QueueClient
+  for (const body of ["good", "bad"]) yield* client.send(orders, yield* Message.text(body))
+  const done = yield* Deferred.make<void>()
+  const worker = yield* QueueWorker.run({
+    queue: orders,
+    wait: "50 millis",
+    backoff: Backoff.fixed({ initial: 0, jitter: 0 }),
+    deliveriesMax: 2,
+    handler: ({ body }) =>
+      new TextDecoder().decode(body) === "good"
+        ? Effect.void
+        : Effect.fail(new HandlerFailure.Permanent({ reason: "NoStock" })),
+    onHandled: ({ disposition }) =>
+      disposition._tag === "DeadLettered" ? Deferred.succeed(done, undefined) : Effect.void
+  }).pipe(Effect.forkChild)
+  yield* Deferred.await(done)
+  yield* Fiber.interrupt(worker)
+
+  yield* client.send(orders, yield* Message.text("used up"))
+  const [received] = yield* client.receive(orders)
+  assert(received !== undefined)
+  yield* client.renewLock(received)
+  yield* client.complete(received)
+  yield* Effect.ignore(client.renewLock(received))
+  yield* client.receive(QueueAddress.deadLetter(orders), { wait: 0 })
+
+  yield* Effect.ignore(client.peek(invoices))
+
+  const sessionId = yield* SessionId.make("pull/1")
+  yield* client.send(events, yield* Message.text("opened", { sessionId }))
+  const breaker = yield* HandlerBreaker.perSession({
+    name: "billing",
+    failuresMax: 1,
+    isOutage: () => true
+  })
+  const handled = yield* Deferred.make<void>()
+  const sessions = yield* SessionWorker.run({
+    queue: events,
+    handler: breaker.protect(() =>
+      Effect.andThen(Deferred.succeed(handled, undefined), Effect.fail("down"))
+    )
+  }).pipe(Effect.provide(SessionLifecycle.layer()), Effect.forkChild)
+  yield* Deferred.await(handled)
+  yield* Fiber.interrupt(sessions)
+  const named = yield* CircuitBreaker.make({ name: "billing" })
+  yield* named.protect(Effect.void)
+})
+
+/** What only the application can tell, and what providers tell of their connections. */
+const gauges = Effect.gen(function* () {
+  yield* ProviderMetrics.watch("azure-service-bus", () => ({ connections: 1, links: 2 }))
+  yield* Telemetry.gauge({
+    of: "depth",
+    provider: "memory",
+    queue: orders,
+    read: Effect.succeed(3)
+  })
+  yield* Effect.yieldNow
+}).pipe(Effect.scoped)
+
+/** Groups that nobody waits for are in the way of one that is accepted by its id. */
+const onSqs = Effect.gen(function* () {
+  const { endpoint } = yield* SqsEmulator.make({ queues: { "events.fifo": {} } })
+  const live = QueueClient.layer().pipe(
+    Layer.provide(
+      AwsProvider.layer({
+        endpoint,
+        region: "us-east-1",
+        credentials: { _tag: "Keys", accessKeyId: "local", secretAccessKey: "local" },
+        queues: { events: { name: "events.fifo", groupsMax: 1 } }
+      })
+    )
+  )
+  yield* Effect.gen(function* () {
+    const client = yield* QueueClient.QueueClient
+    for (const id of ["a", "b"]) {
+      const sessionId = yield* SessionId.make(id)
+      yield* client.send(events, yield* Message.text(id, { sessionId }))
+    }
+    const wanted = yield* SessionId.make("nobody's")
+    yield* client.acceptSession(events, { sessionId: wanted, wait: "1 second" })
+  }).pipe(Effect.scoped, Effect.provide(live))
+}).pipe(Effect.scoped)
+
+const sending = Effect.gen(function* () {
+  const client = yield* QueueClient.QueueClient
+  // Of the provider alone nothing tries again.
+  const message = yield* Message.text("for another")
+  yield* Effect.retry(client.send(orders, message), { times: 20 })
+})
+
+const receiving = QueueClient.QueueClient.use((client) =>
+  client.receive(orders, { max: 10, wait: 0 })
+)
+
+const exposition = Effect.gen(function* () {
+  yield* Effect.provide(onMemory, stack("june"))
+  yield* Effect.provide(sending, QueueClient.layer())
+  yield* Effect.provide(sending, stack("july"))
+  // One that nothing protects, and one by a key that is not there.
+  yield* Effect.provide(receiving, stack("june"))
+  yield* gauges
+  yield* onSqs
+  return yield* PrometheusMetrics.format()
+}).pipe(Effect.provide(Layer.provideMerge(memory, registry)))
+
+let metrics: MetricQueries.Metrics = new Map()
+beforeAll(async () => {
+  metrics = MetricQueries.read(await Effect.runPromise(exposition))
+})
+
+const Rules = Schema.Struct({
+  groups: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      rules: Schema.Array(
+        Schema.Struct({
+          alert: Schema.String,
+          expr: Schema.String,
+          for: Schema.optionalKey(Schema.String),
+          labels: Schema.Struct({ severity: Schema.Literals(["warning", "critical"]) }),
+          annotations: Schema.Struct({ summary: Schema.String, runbook: Schema.String })
+        })
+      )
+    })
+  )
+})
+
+const Dashboard = Schema.fromJsonString(
+  Schema.Struct({
+    title: Schema.String,
+    templating: Schema.Struct({
+      list: Schema.Array(Schema.Struct({ name: Schema.String, query: Schema.String }))
+    }),
+    panels: Schema.Array(
+      Schema.Struct({
+        title: Schema.String,
+        gridPos: Schema.Struct({ x: Schema.Int, y: Schema.Int, w: Schema.Int, h: Schema.Int }),
+        targets: Schema.Array(Schema.Struct({ expr: Schema.String, legendFormat: Schema.String }))
+      })
+    )
+  })
+)
+
+const rules = Schema.decodeUnknownSync(Rules, { onExcessProperty: "error" })(
+  parse(Repository.read("docs/operations/alerts.yaml").text)
+).groups.flatMap((group) => group.rules)
+
+const dashboard = Schema.decodeSync(Dashboard)(
+  Repository.read("docs/operations/dashboard.json").text
+)
+
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9 -]/gu, "")
+    .replaceAll(" ", "-")
+
+describe("the alert rules", () => {
+  it("R9.1 ask for metrics and labels that there are", () => {
+    assert.isAbove(rules.length, 10)
+    for (const { alert, expr } of rules) {
+      assert.deepStrictEqual(MetricQueries.problems(expr, metrics), [], alert)
+    }
+  })
+
+  it("lead to a run book, and each is named once", () => {
+    const headings = Repository.readOrEmpty("docs/operations.md").text.matchAll(/^#+ (.+)$/gmu)
+    const anchors = [...headings].map(([, heading = ""]) => anchorOf(heading))
+    for (const { annotations } of rules) {
+      const [page, anchor] = annotations.runbook.split("#")
+      assert.strictEqual(page, "docs/operations.md")
+      assert.include(anchors, anchor)
+    }
+    const names = rules.map(({ alert }) => alert)
+    assert.lengthOf(new Set(names), names.length)
+  })
+
+  it("show labels that their expression keeps", () => {
+    for (const { alert, annotations, expr } of rules) {
+      const { grouping, metrics: asked } = MetricQueries.parse(expr)
+      const own = asked.flatMap(({ name }) => Array.from(metrics.get(name) ?? []))
+      const kept = new Set(grouping.length > 0 ? grouping : own)
+      for (const [, label] of annotations.summary.matchAll(/\$labels\.(\w+)/gu)) {
+        assert.isTrue(kept.has(label ?? ""), `${alert} shows ${label}`)
+      }
+    }
+  })
+})
+
+describe("the dashboard", () => {
+  it("R9.1 asks for metrics and labels that there are", () => {
+    assert.isAbove(dashboard.panels.length, 10)
+    for (const { targets, title } of dashboard.panels) {
+      assert.isNotEmpty(targets, title)
+      for (const { expr } of targets) {
+        assert.deepStrictEqual(MetricQueries.problems(expr, metrics), [], title)
+      }
+    }
+    const [, query] = dashboard.templating.list
+    const [, name = "", label = ""] =
+      /^label_values\((\w+), (\w+)\)$/u.exec(query?.query ?? "") ?? []
+    assert.isTrue(metrics.get(name)?.has(label), query?.query)
+  })
+
+  it("shows in its legends what its queries group by, and no panel covers another", () => {
+    const cells = new Set<string>()
+    for (const { gridPos, targets, title } of dashboard.panels) {
+      for (const { expr, legendFormat } of targets) {
+        const { grouping } = MetricQueries.parse(expr)
+        for (const [, label = ""] of legendFormat.matchAll(/\{\{(\w+)\}\}/gu)) {
+          assert.include(grouping, label, title)
+        }
+      }
+      assert.isAtMost(gridPos.x + gridPos.w, 24, title)
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          assert.isFalse(cells.has(`${x},${y}`), `${title} covers another panel`)
+          cells.add(`${x},${y}`)
+        }
+      }
+    }
+  })
+})
+
+describe("problems", () => {
+  const some = MetricQueries.read('# TYPE a gauge\na{b="1",c="2"} 3\nd_bucket{le="+Inf"} 1\n')
+
+  it("are none of a right query", () => {
+    for (const query of ['sum by (b) (a{c=~"x"}) > 0', "rate(a[$__rate_interval])", "d_bucket"]) {
+      assert.deepStrictEqual(MetricQueries.problems(query, some), [], query)
+    }
+  })
+
+  it("are a metric or a label that there is not, and what is no query", () => {
+    assert.deepStrictEqual(MetricQueries.problems("sum(e)", some), ["no metric is called e"])
+    assert.deepStrictEqual(MetricQueries.problems("a{e=''}", some), ["a has no label e"])
+    assert.deepStrictEqual(MetricQueries.problems("sum by (e) (a)", some), [
+      "nothing has a label e"
+    ])
+    assert.deepStrictEqual(MetricQueries.problems("1 > 0", some), ["it asks for no metric"])
+    assert.isNotEmpty(MetricQueries.problems("sum by (b (a)", some))
+  })
+})
