@@ -18,8 +18,8 @@
  * | `NOTIFY_BREAKER_FAILURES` | failures in a row that say so | 5 |
  * | `NOTIFY_BREAKER_OPEN_SECONDS` | pause before it is asked again | 30 |
  *
- * The others of core's `Settings` work too, those of `ResilienceConfig` and, for sealed bodies, those of
- * `SealingConfig`.
+ * The others of core's `Settings` work too, those of `ResilienceConfig`, for sealed bodies those of
+ * `SealingConfig`, and for bodies above what the queue takes those of `ClaimCheckConfig`.
  *
  * @since 0.1.0
  */

@@ -8,7 +8,8 @@
  * 1. typed queue: none here, since bodies are GitHub's own bytes
  * 2. `QueueClient`: stamps ids, checks capabilities, splits batches
  * 3. the span of the call, whose context the messages carry; then sealing of bodies, where the
- *    environment has keys (`SealingConfig`)
+ *    environment has keys (`SealingConfig`); then the claim check, where it names a store for bodies that
+ *    the queue does not take (`ClaimCheckConfig`)
  * 4. `Batching`: merges concurrent sends and settlements
  * 5. `Health`, which `/healthz` and `/readyz` show; below it circuit breaker, then retry, then time-out
  * 6. telemetry: a span and a duration an attempt
@@ -19,6 +20,7 @@
  *
  * @since 0.1.0
  */
+import { ClaimCheckConfig } from "@queue-runtime/claim-check"
 import {
   Batching,
   Health,
@@ -127,6 +129,18 @@ const azure = ({ deliveriesMax, lockDuration, queue }: Options) =>
     )
   )
 
+/** Stores of large bodies that need an SDK: loaded when `CLAIM_CHECK_STORE` names one. */
+const stores = {
+  "aws-s3": () =>
+    import("@queue-runtime/claim-check/aws-s3").then(({ S3BlobStore }) =>
+      S3BlobStore.layerConfig()
+    ),
+  "azure-blob": () =>
+    import("@queue-runtime/claim-check/azure-blob").then(({ AzureBlobStore }) =>
+      AzureBlobStore.layerConfig()
+    )
+}
+
 const wrapped = ({ around = identity }: Options) =>
   Layer.effect(QueueProvider.QueueProvider, Effect.map(QueueProvider.QueueProvider, around))
 
@@ -145,6 +159,7 @@ export const layer = (
   QueueClient.layer({ wait: options.wait }).pipe(
     Layer.provide(Telemetry.layerCreate()),
     Layer.provide(SealingConfig.layer()),
+    Layer.provide(ClaimCheckConfig.layer({ stores })),
     Layer.provide(Batching.layer()),
     Layer.provideMerge(Health.layer({ queues: [options.queue] })),
     Layer.provide(ResilienceConfig.layer()),

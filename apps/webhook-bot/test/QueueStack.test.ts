@@ -68,6 +68,31 @@ describe("QueueStack", () => {
     })
   )
 
+  it.live("R1.7 claims large bodies below sealing and above batching, where a store is named", () =>
+    Effect.gen(function* () {
+      const claimed = yield* inEnvironment({ ...keys, CLAIM_CHECK_STORE: "memory" })
+      assert.deepStrictEqual(
+        [...claimed.stack],
+        [
+          "create",
+          "sealing",
+          "claim-check",
+          "batching",
+          "health",
+          "circuit-breaker",
+          "retry",
+          "timeout",
+          "telemetry",
+          "memory"
+        ]
+      )
+      const { messageSizeMax } = claimed.capabilities(queue)
+      assert.isAbove(messageSizeMax, Webhook.bodyBytesMax)
+      const { reason } = yield* Effect.flip(inEnvironment({ CLAIM_CHECK_STORE: "file" }))
+      assert.match(reason.message, /^CLAIM_CHECK_DIRECTORY: must be set/u)
+    })
+  )
+
   it.live("R8.1 what the broker has is sealed, and what the bots get is not", () =>
     Effect.gen(function* () {
       const broker = Broker.make(1_000)
