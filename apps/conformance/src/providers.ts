@@ -10,9 +10,11 @@ import {
   MessageId,
   QueueAddress,
   type QueueError,
-  type QueueName,
+  QueueName,
   type QueueProvider,
   ReceivedMessage,
+  SessionId,
+  SessionStore,
   Telemetry,
   Verdict
 } from "@queue-runtime/core"
@@ -20,6 +22,9 @@ import { KeyProviderMemory, NodeCrypto, Sealing } from "@queue-runtime/crypto"
 import { SqliteClient, SqliteProvider } from "@queue-runtime/example-provider"
 import { MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
 import { ResilienceConfig } from "@queue-runtime/resilience"
+import { SessionLeases } from "@queue-runtime/session-store"
+import { SessionStoreDynamoDb } from "@queue-runtime/session-store/aws-dynamodb"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -30,6 +35,7 @@ import * as Tracer from "effect/Tracer"
 import { mkdtempDisposableSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { sharedDynamo, storeAt } from "./dynamo.ts"
 import { azure } from "./servicebus.ts"
 import { aws, awsBinary, awsFauxqs } from "./sqs.ts"
 
@@ -108,6 +114,42 @@ export const awsStack: Harness.Harness<QueueError.QueueError> = stacked(awsBinar
  * @since 0.1.0
  */
 export const azureStack: Harness.Harness<QueueError.QueueError> = stacked(azure, "azure-stack")
+
+/**
+ * The first call of a client connects, and takes a hundred times as long as the others: longer than SQS
+ * keeps groups that came along and that nobody asks for meanwhile.
+ */
+const warmUp = Effect.fnUntraced(function* (context: Context.Context<SessionStore.SessionStore>) {
+  const store = Context.get(context, SessionStore.SessionStore)
+  const answer = yield* store.acquire({
+    queue: QueueName.makeUnsafe("warm-up"),
+    sessionId: SessionId.makeUnsafe("warm-up"),
+    holder: "warm-up",
+    duration: Duration.seconds(1)
+  })
+  if (answer._tag === "Granted") yield* store.release(answer.lease)
+})
+
+/**
+ * SQS behind leases in DynamoDB: sessions that stay their holder's, with state. Each connection has a
+ * client of its own to both, as a process has.
+ *
+ * @category harnesses
+ * @since 0.1.0
+ */
+export const awsSessions: Harness.Harness<QueueError.QueueError> = {
+  ...aws,
+  name: "aws-sessions",
+  open: (spec) =>
+    Effect.gen(function* () {
+      const { layer, ...opened } = yield* aws.open(spec)
+      // A queue without sessions has nothing to keep there.
+      if (!spec.sessions) return { layer, ...opened }
+      const store = Layer.tap(SessionStoreDynamoDb.layer(storeAt(yield* sharedDynamo)), warmUp)
+      const leases = SessionLeases.layer({ lease: spec.lockDuration })
+      return { ...opened, layer: leases.pipe(Layer.provide([layer, store])) }
+    })
+}
 
 const folder = Effect.sync(() => mkdtempDisposableSync(join(tmpdir(), "queues-")))
 
@@ -188,6 +230,7 @@ export const providers: ReadonlyArray<Harness.Harness<QueueError.QueueError>> = 
   sqlite,
   aws,
   awsStack,
+  awsSessions,
   awsFauxqs,
   azure,
   azureStack

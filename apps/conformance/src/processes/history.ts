@@ -11,6 +11,8 @@ export const Job = Schema.Struct({
   name: Schema.String,
   concurrency: Schema.Int,
   lockSeconds: Schema.Int,
+  /** An endpoint of DynamoDB: sessions are held by leases there. */
+  sessionStore: Schema.optionalKey(Schema.String),
   handlerMillis: Schema.Int
 })
 
@@ -22,6 +24,8 @@ export const Line = Schema.Struct({
   session: Schema.String,
   id: Schema.String,
   pid: Schema.Int,
+  /** The fencing token of a message that began, where sessions are held by leases. */
+  token: Schema.optionalKey(Schema.Int),
   /** Milliseconds of the machine's clock. */
   at: Schema.Finite
 })
@@ -32,7 +36,7 @@ export interface Evidence {
   /** The ids of each session, in the order they were sent. */
   readonly sent: ReadonlyMap<string, ReadonlyArray<string>>
   readonly lines: ReadonlyArray<Line>
-  /** The processes that were killed: what they had begun may stay without an end. */
+  /** The processes that were killed, or stood still: what they had begun may stay without an end. */
   readonly killed: ReadonlySet<number>
 }
 
@@ -44,9 +48,16 @@ const ofSession = (
   const wrong: Array<string> = []
   const done = new Set<string>()
   let running: Line | undefined
+  let highest = { token: 0, pid: 0 }
   for (const line of lines) {
     if (line.session !== session) continue
     if (line._tag === "Started") {
+      const { pid, token = highest.token } = line
+      const isOld = token < highest.token || (token === highest.token && pid !== highest.pid)
+      if (isOld && line.token !== undefined) {
+        wrong.push(`${session}: ${line.id} began under token ${token}, after ${highest.token}`)
+      }
+      highest = { token: Math.max(token, highest.token), pid }
       const missing = ids.slice(0, ids.indexOf(line.id)).find((id) => !done.has(id))
       if (missing !== undefined)
         wrong.push(`${session}: ${line.id} began before ${missing} had ended`)

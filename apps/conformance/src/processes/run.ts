@@ -1,4 +1,4 @@
-/** Starts worker processes, kills one in the middle of its work, and waits until all is done. */
+/** Starts worker processes, kills or stops one in the middle of its work, and waits until all is done. */
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -29,6 +29,8 @@ export interface Options {
   readonly sent: ReadonlyMap<string, ReadonlyArray<string>>
   /** When so many messages have ended, a process is killed at the next one it begins, with SIGKILL. */
   readonly killAfter: number
+  /** It is not killed, but stands still for so long. */
+  readonly standstill?: Duration.Duration
   /** What has not ended by then is lost. */
   readonly deadline: Duration.Input
 }
@@ -42,12 +44,13 @@ const start = (job: Job): ChildProcess => {
 export const run = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Evidence, WorkerEnded> {
-  const { deadline, job, killAfter, processes, sent } = options
+  const { deadline, job, killAfter, processes, sent, standstill } = options
   const lines: Array<Line> = []
   const killed = new Set<number>()
   const left = new Set([...sent.values()].flat())
   const total = left.size
   const done = yield* Deferred.make<void, WorkerEnded>()
+  const stopped = yield* Deferred.make<ChildProcess>()
 
   const hear = (child: ChildProcess, text: string): void => {
     const line = decode(text)
@@ -56,7 +59,8 @@ export const run = Effect.fnUntraced(function* (
     const isInTheMiddle = line._tag === "Started" && total - left.size >= killAfter
     if (isInTheMiddle && killed.size === 0) {
       killed.add(line.pid)
-      child.kill("SIGKILL")
+      child.kill(standstill === undefined ? "SIGKILL" : "SIGSTOP")
+      Deferred.doneUnsafe(stopped, Exit.succeed(child))
     }
     if (left.size === 0) Deferred.doneUnsafe(done, Exit.void)
   }
@@ -79,7 +83,18 @@ export const run = Effect.fnUntraced(function* (
 
   const children = Array.from({ length: processes }, () => start(job))
   for (const child of children) watch(child)
-  yield* Effect.timeoutOption(Deferred.await(done), deadline).pipe(
+  /** It goes on, and has time to do what it should not. */
+  const goneOn =
+    standstill === undefined
+      ? Effect.void
+      : Effect.flatMap(Deferred.await(stopped), (child) =>
+          Effect.sync(() => child.kill("SIGCONT")).pipe(
+            Effect.delay(standstill),
+            Effect.andThen(Effect.sleep("2 seconds"))
+          )
+        )
+  const both = Effect.all([Deferred.await(done), goneOn], { concurrency: 2, discard: true })
+  yield* Effect.timeoutOption(both, deadline).pipe(
     Effect.ensuring(
       Effect.sync(() => {
         for (const child of children) child.kill("SIGKILL")

@@ -4,10 +4,12 @@
  *
  * Its one argument is a `Job` as JSON.
  */
-import { QueueClient, QueueName } from "@queue-runtime/core"
+import { QueueClient, QueueName, type ReceivedMessage } from "@queue-runtime/core"
+import { SessionLeases } from "@queue-runtime/session-store"
 import { SessionWorker } from "@queue-runtime/sessions"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import { writeSync } from "node:fs"
@@ -21,6 +23,12 @@ const say = (line: Omit<Line, "at" | "pid">) =>
     writeSync(1, `${JSON.stringify({ ...line, pid: process.pid, at })}\n`)
   })
 
+/** The token it was handed out under, where there are leases. */
+const tokenOf = Effect.fnUntraced(function* (message: ReceivedMessage.ReceivedMessage) {
+  const leases = yield* Effect.serviceOption(SessionLeases.SessionLeases)
+  return Option.isSome(leases) ? { token: yield* leases.value.fencingToken(message) } : {}
+})
+
 const program = Effect.gen(function* () {
   const job = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Job))(process.argv[2])
   const provider = yield* Effect.promise(() => layerOf(job))
@@ -29,9 +37,9 @@ const program = Effect.gen(function* () {
     concurrency: job.concurrency,
     wait: "1 second",
     sessionIdle: "200 millis",
-    handler: Effect.fnUntraced(function* ({ messageId: id, sessionId }) {
-      const session = sessionId ?? ""
-      yield* say({ _tag: "Started", session, id })
+    handler: Effect.fnUntraced(function* (message) {
+      const { messageId: id, sessionId: session = "" } = message
+      yield* say({ _tag: "Started", session, id, ...(yield* tokenOf(message)) })
       yield* Effect.sleep(job.handlerMillis)
       yield* say({ _tag: "Ended", session, id })
     }),
@@ -39,7 +47,7 @@ const program = Effect.gen(function* () {
       disposition._tag === "Completed"
         ? say({ _tag: "Completed", session: sessionId ?? "", id })
         : Effect.void
-  }).pipe(Effect.provide(QueueClient.layer().pipe(Layer.provide(provider))))
+  }).pipe(Effect.provide(QueueClient.layer().pipe(Layer.provideMerge(provider))))
 }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
 
 await Effect.runPromise(program)

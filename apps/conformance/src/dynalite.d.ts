@@ -1,0 +1,6 @@
+declare module "dynalite" {
+  import type { Server } from "node:http"
+  /** A DynamoDB in memory, not listening yet. */
+  const dynalite: (options?: { readonly createTableMs?: number }) => Server
+  export default dynalite
+}

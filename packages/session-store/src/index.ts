@@ -1,0 +1,2 @@
+export * as SessionLeases from "./SessionLeases.ts"
+export * as SessionStoreMemory from "./SessionStoreMemory.ts"

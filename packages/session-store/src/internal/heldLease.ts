@@ -1,0 +1,194 @@
+import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { Defaults, QueueError, type QueueSession, type SessionStore } from "@queue-runtime/core"
+import { type Time, time } from "./time.ts"
+
+/** What a lease is kept with. */
+export interface Keeping {
+  readonly store: SessionStore.Service
+  readonly duration: Duration.Duration
+  /** The name of the provider, for errors. */
+  readonly provider: string
+  /** Of the layer: what ends a session outlives whoever found out. */
+  readonly scope: Scope.Scope
+}
+
+/** The broker's session, its lease, and the scope that gives it back to the broker. */
+export interface Granted {
+  readonly session: QueueSession.QueueSession
+  readonly lease: SessionStore.Lease
+  readonly inner: Scope.Closeable
+  /** When it was asked for: its holder counts from there. */
+  readonly askedAt: Time
+}
+
+/** Where it is reported as lost, and by whom: it is the same for all of them. */
+const isLost = ({ reason }: QueueError.QueueError): boolean => reason._tag === "SessionLockLost"
+
+/** A session with its lease: it ends with the first of the two that ends. */
+export class HeldLease {
+  readonly session: QueueSession.QueueSession
+  readonly token: number
+  readonly #keeping: Keeping
+  readonly #inner: Scope.Closeable
+  readonly #lost = Deferred.makeUnsafe<QueueError.QueueError>()
+  readonly #ended = Deferred.makeUnsafe<void>()
+  #lease: SessionStore.Lease
+  /** From when it is counted, and until when it is ours. */
+  #since: Time
+  #error: QueueError.QueueError | undefined
+  #isEnding = false
+
+  constructor(keeping: Keeping, { askedAt, inner, lease, session }: Granted) {
+    this.#keeping = keeping
+    this.session = session
+    this.token = lease.token
+    this.#inner = inner
+    this.#lease = lease
+    this.#since = askedAt
+  }
+
+  /** Ends when the session is lost, with why. */
+  get lost(): Effect.Effect<QueueError.QueueError> {
+    return Deferred.await(this.#lost)
+  }
+
+  get lease(): SessionStore.Lease {
+    return this.#lease
+  }
+
+  /**
+   * What is left of it, in milliseconds, by the faster of two clocks: the one that is never set stands still
+   * while the machine is suspended, and others go on counting.
+   */
+  #left({ now, wall }: Time): number {
+    const passed = Math.max(now - this.#since.now, wall - this.#since.wall)
+    return Duration.toMillis(this.#keeping.duration) - passed
+  }
+
+  #lockLost(operation: string): QueueError.QueueError {
+    const { queue, sessionId } = this.#lease
+    const { provider } = this.#keeping
+    return QueueError.make(new QueueError.SessionLockLost({ sessionId }), {
+      provider,
+      operation,
+      queue
+    })
+  }
+
+  /** Gives up the lease, then the broker's session: nobody meets the one without the other. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#isEnding) return Deferred.await(this.#ended)
+    this.#isEnding = true
+    // A store that does not answer must not keep a worker from ending: the lease runs out.
+    const release = this.#keeping.store
+      .release(this.#lease)
+      .pipe(Effect.timeoutOption(Defaults.sessionStoreTimeout), Effect.exit)
+    // Whoever is interrupted meanwhile: what is half given up would stay with the broker.
+    return Effect.uninterruptible(
+      release.pipe(
+        Effect.andThen(Scope.close(this.#inner, Exit.void)),
+        Effect.ensuring(Deferred.succeed(this.#ended, undefined))
+      )
+    )
+  })
+
+  /** The session is somebody else's, or may be from now on. */
+  lose(error: QueueError.QueueError): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#error !== undefined || this.#isEnding) return Effect.void
+      this.#error = error
+      Deferred.doneUnsafe(this.#lost, Exit.succeed(error))
+      return Effect.asVoid(Effect.forkIn(this.end, this.#keeping.scope, { startImmediately: true }))
+    })
+  }
+
+  /** Fails when the session is not ours any more. */
+  check(operation: string): Effect.Effect<void, QueueError.QueueError> {
+    return Effect.flatMap(time, (now) => {
+      if (this.#error === undefined && this.#left(now) > 0) return Effect.void
+      const error = this.#lockLost(operation)
+      return Effect.andThen(this.lose(error), Effect.fail(error))
+    })
+  }
+
+  /** A call of the broker's session, or of the store: what it says of the loss counts for all. */
+  guarded<A>(
+    operation: string,
+    call: Effect.Effect<A, QueueError.QueueError>
+  ): Effect.Effect<A, QueueError.QueueError> {
+    return Effect.andThen(this.check(operation), call).pipe(
+      Effect.tapError((error) => (isLost(error) ? this.lose(error) : Effect.void)),
+      Effect.mapError((error) =>
+        this.#error === undefined || isLost(error) ? error : this.#lockLost(operation)
+      )
+    )
+  }
+
+  /**
+   * A call that waits: what it brings after the session is lost is nobody's, and goes back with it. Closing
+   * the broker's session ends the wait; racing it would lose what an interruption crosses.
+   */
+  waiting<A>(
+    operation: string,
+    call: Effect.Effect<A, QueueError.QueueError>
+  ): Effect.Effect<A, QueueError.QueueError> {
+    return Effect.flatMap(this.guarded(operation, call), (found) =>
+      this.#error === undefined ? Effect.succeed(found) : Effect.fail(this.#lockLost(operation))
+    )
+  }
+
+  /** Until when both are ours. */
+  get lockedUntil(): Effect.Effect<DateTime.Utc> {
+    return Effect.zipWith(this.session.lockedUntil, time, (broker, now) =>
+      DateTime.min(broker, now.date(now.now + this.#left(now)))
+    )
+  }
+
+  /** The broker's lock is renewed when the lease would outlive it: it may be far longer. */
+  get renewed(): Effect.Effect<DateTime.Utc, QueueError.QueueError> {
+    const { duration, store } = this.#keeping
+    const renewBroker = Effect.zipWith(this.session.lockedUntil, DateTime.now, (until, now) =>
+      DateTime.isLessThan(until, DateTime.addDuration(now, duration))
+        ? Effect.asVoid(this.session.renewLock)
+        : Effect.void
+    ).pipe(Effect.flatten)
+    const renewLease = Effect.flatMap(time, (now) =>
+      Effect.map(store.renew(this.#lease, duration), (lease) => {
+        this.#lease = lease
+        this.#since = now
+      })
+    )
+    return this.guarded("renewLock", Effect.andThen(renewBroker, renewLease)).pipe(
+      // It may have been lost while the store was asked.
+      Effect.andThen(this.check("renewLock")),
+      Effect.andThen(this.lockedUntil)
+    )
+  }
+
+  /** Lost when its time is over, whoever looks; or when the broker says so. */
+  get watch(): Effect.Effect<void> {
+    const own = Effect.gen({ self: this }, function* () {
+      while (!this.#isEnding) {
+        const left = this.#left(yield* time)
+        if (left <= 0) return this.#lockLost("renewLock")
+        yield* Effect.sleep(left)
+      }
+      return yield* Effect.never
+    })
+    const { lost } = this.session
+    const first = lost === undefined ? own : Effect.raceFirst(own, lost)
+    return Effect.flatMap(first, (error) =>
+      Effect.andThen(
+        Effect.logWarning(`a session is lost: ${error.message}`).pipe(
+          Effect.annotateLogs({ queue: this.#lease.queue, sessionId: this.#lease.sessionId })
+        ),
+        this.lose(error)
+      )
+    )
+  }
+}
