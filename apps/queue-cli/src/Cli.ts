@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { QueueAddress, type QueueError, QueueName, Settings } from "@queue-runtime/core"
+import { type QueueError, QueueName, Settings } from "@queue-runtime/core"
 import * as Argument from "effect/cli/Argument"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
@@ -33,7 +33,6 @@ import { Diagnostics } from "./Diagnostics.ts"
 import * as Doctor from "./Doctor.ts"
 import * as ExitCode from "./ExitCode.ts"
 import * as Failure from "./Failure.ts"
-import * as Landing from "./Landing.ts"
 import * as Output from "./Output.ts"
 import * as Queues from "./Queues.ts"
 import * as QueueStack from "./QueueStack.ts"
@@ -264,14 +263,6 @@ const onOne = <E, R>(
     return queue === undefined || more.length > 0 ? Effect.fail(which(queues)) : use(queue, given)
   })
 
-/** Runs with the dead letters of one queue. */
-const onLetters = <E, R>(
-  use: (
-    queue: QueueName.QueueName,
-    given: Shared
-  ) => Effect.Effect<void, E, R | Output.Output | QueueStack.Services>
-) => onOne((queue, given) => Landing.wait(QueueAddress.deadLetter(queue), use(queue, given)))
-
 /** Runs with one queue or more. */
 const onSome = <E, R>(
   use: (
@@ -474,13 +465,13 @@ const dryRun = no("dry-run").pipe(
 )
 
 const listLetters = Command.make("list", { max: max(50), reason: selected.reason }, (input) =>
-  onLetters((queue) => dlq.list(queue, input))
+  onOne((queue) => dlq.list(queue, input))
 ).pipe(Command.withDescription("List dead letters"))
 
 const showLetter = Command.make(
   "show",
   { id: Argument.String("id").pipe(Argument.withDescription("As list shows it")) },
-  ({ id }) => onLetters((queue) => dlq.show(queue, id))
+  ({ id }) => onOne((queue) => dlq.show(queue, id))
 ).pipe(Command.withDescription("Show one with everything that is known of it"))
 
 const replayLetters = Command.make(
@@ -498,7 +489,7 @@ const replayLetters = Command.make(
     )
   },
   ({ to, ...input }) =>
-    onLetters(
+    onOne(
       Effect.fnUntraced(function* (queue) {
         const target = to === undefined ? undefined : yield* QueueName.make(to)
         yield* dlq.replay(queue, { ...input, to: target })
@@ -522,7 +513,7 @@ const purgeLetters = Command.make(
     ),
     dryRun
   },
-  (input) => onLetters((queue, { yes }) => dlq.purge(queue, { ...input, yes }))
+  (input) => onOne((queue, { yes }) => dlq.purge(queue, { ...input, yes }))
 ).pipe(
   Command.withDescription("Remove dead letters for good"),
   Command.withExamples([{ command: `${name} dlq purge -q orders --all --older-than 30d` }])
@@ -537,7 +528,7 @@ const exportLetters = Command.make(
     ),
     reason: selected.reason
   },
-  (input) => onLetters((queue, { yes }) => dlq.exportTo(queue, { ...input, yes }))
+  (input) => onOne((queue, { yes }) => dlq.exportTo(queue, { ...input, yes }))
 ).pipe(
   Command.withDescription("Write dead letters as lines of JSON; they stay where they are"),
   Command.withExamples([{ command: `${name} dlq export -q orders letters.ndjson` }])
@@ -554,7 +545,7 @@ const importLetters = Command.make(
   (input) => onOne((queue) => dlq.importFrom(queue, input))
 ).pipe(Command.withDescription("Send what was exported"))
 
-const letterStats = Command.make("stats", {}, () => onLetters(dlq.stats)).pipe(
+const letterStats = Command.make("stats", {}, () => onOne(dlq.stats)).pipe(
   Command.withDescription("Sum up dead letters by reason, service and hour")
 )
 

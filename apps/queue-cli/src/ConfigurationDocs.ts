@@ -18,6 +18,11 @@ const sections: ReadonlyArray<readonly [root: string, title: string, text: strin
     "Sealing",
     "`SealingConfig` of `@queue-runtime/crypto`; [Sealed messages](sealed-messages.md) says more."
   ],
+  [
+    "claimCheck",
+    "Large messages",
+    "`ClaimCheckConfig` of `@queue-runtime/claim-check`; [Large messages](large-messages.md) says more."
+  ],
   ["aws", "AWS SQS", "`AwsConfig` of `@queue-runtime/provider-aws`."],
   ["azure", "Azure Service Bus", "`AzureConfig` of `@queue-runtime/provider-azure`."],
   ["memory", "Memory", "`MemoryConfig` of `@queue-runtime/provider-memory`."]
@@ -66,7 +71,7 @@ const head = `# Configuration
 
 A setting comes from code, the environment or a file. Code wins over the environment, the environment over a file, a file over the default. A changed setting needs a restart.
 
-An application reads the environment by itself: \`Settings\`, \`ResilienceConfig\` and \`SealingConfig\` do, and \`Configuration.read\` does for the options of a provider. A file is an environment of lower rank: \`Configuration.fromFile\` checks it against the same Schemas and makes a \`ConfigProvider\` of it.
+An application reads the environment by itself: \`Settings\`, \`ResilienceConfig\`, \`SealingConfig\` and \`ClaimCheckConfig\` do, and \`Configuration.read\` does for the options of a provider. A file is an environment of lower rank: \`Configuration.fromFile\` checks it against the same Schemas and makes a \`ConfigProvider\` of it.
 
 \`\`\`ts
 import { Configuration, Settings } from "@queue-runtime/core"

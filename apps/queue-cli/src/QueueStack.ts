@@ -4,10 +4,11 @@
  * **Details**
  *
  * Outermost first: dead letters and figures; the client; sealing, where there are keys and nobody asked for bodies as
- * they are; health; breaker, retry and time-out; the provider that is chosen, loaded when it is.
+ * they are; the claim check, where a store is named; health; breaker, retry and time-out; the provider that is chosen, loaded when it is.
  *
  * @since 0.1.0
  */
+import { ClaimCheckConfig } from "@queue-runtime/claim-check"
 import {
   DeadLetters,
   Health,
@@ -115,6 +116,18 @@ const sealing = ({ isRaw }: Options) =>
     })
   )
 
+/** Stores that need an SDK: loaded when `CLAIM_CHECK_STORE` names one. */
+const stores = {
+  "aws-s3": () =>
+    import("@queue-runtime/claim-check/aws-s3").then(({ S3BlobStore }) =>
+      S3BlobStore.layerConfig()
+    ),
+  "azure-blob": () =>
+    import("@queue-runtime/claim-check/azure-blob").then(({ AzureBlobStore }) =>
+      AzureBlobStore.layerConfig()
+    )
+}
+
 const health = (queues: ReadonlyArray<QueueName.QueueName>) =>
   Layer.unwrap(
     Effect.map(Diagnostics, ({ probe, queues: configured }) =>
@@ -139,6 +152,7 @@ export const layer = (options: Options): Layer.Layer<Services, QueueError.QueueE
     Layer.provideMerge(QueueStatistics.layer()),
     Layer.provideMerge(QueueClient.layer({ wait: options.settings.wait })),
     Layer.provide(sealing(options)),
+    Layer.provide(ClaimCheckConfig.layer({ stores })),
     Layer.provideMerge(health(options.queues.map(({ name }) => name))),
     Layer.provide(ResilienceConfig.layer()),
     Layer.provideMerge(provider(options))

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import { ClaimCheckConfig } from "@queue-runtime/claim-check"
 import { Configuration, ProviderSelection, Setting, Settings } from "@queue-runtime/core"
 import { ResilienceConfig } from "@queue-runtime/resilience"
 import * as Effect from "effect/Effect"
@@ -73,7 +74,8 @@ export const sealingVariables: ReadonlyArray<string> = Setting.settingsOf("seali
 export const common: ReadonlyArray<Configuration.Section<unknown>> = [
   Settings.section,
   ResilienceConfig.section,
-  { root: "sealing", schema: sealing }
+  { root: "sealing", schema: sealing },
+  ClaimCheckConfig.section
 ]
 
 /**

@@ -457,6 +457,34 @@ describe("what is named twice, partly, or emptily", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live(
+    "R7.1 letters that fail alike are one line, with their number and the first of them",
+    () =>
+      Effect.gen(function* () {
+        const small = configuration.replace("memory:\n", "memory:\n  messageSizeMax: 2000\n")
+        const where = yield* place({ "queue-runtime.yaml": small })
+        const bodies = ["a", "b", "c", "d", "e"].map((body) => JSON.stringify({ body })).join("\n")
+        yield* run(where, ["send", ...q, ...file, "--ndjson", "-"], bodies)
+        yield* run(where, ["receive", ...q, ...file, "-n", "5", "--then", "dead-letter"])
+        const big = `big=${"x".repeat(2_000)}`
+        const replay = ["dlq", "replay", ...q, ...file, "--all", "--set", big]
+        const told = yield* run(where, [...replay, "--no-json"])
+        assert.strictEqual(told.code, 7, told.error)
+        const [ids] = [lines(yield* run(where, ["dlq", "list", ...q, ...file]))]
+        const named = ids.slice(0, 3).map(({ id }) => String(id))
+        const grouped = told.error.split("\n").filter((line) => line.includes("MessageTooLarge:"))
+        assert.lengthOf(grouped, 1, told.error)
+        assert.match(
+          grouped[0] ?? "",
+          /^5 failed: .*MessageTooLarge: .* \(.*, .*, .* and 2 more\)$/u
+        )
+        for (const id of named) assert.include(grouped[0], id)
+        assert.match(told.error, /5 of 5 failed \(5 × MessageTooLarge\) and stay dead letters/u)
+        const json = lines(yield* run(where, replay)).filter(({ outcome }) => outcome === "failed")
+        assert.lengthOf(json, 5)
+      }).pipe(Effect.scoped)
+  )
+
   it.live("an attribute's value may be empty, and may have an = in it", () =>
     Effect.gen(function* () {
       const where = yield* onMemory

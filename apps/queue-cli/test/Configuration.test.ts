@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { ClaimCheckConfig } from "@queue-runtime/claim-check"
 import {
   Configuration,
   KeyProvider,
@@ -147,6 +148,8 @@ const readerOf = ({ path }: Setting.Setting): Reading => {
       return within("memory", Configuration.read(memory))
     case "sealing":
       return within("sealing", sealing)
+    case "claimCheck":
+      return within("claimCheck", ClaimCheckConfig.read())
     case "provider":
       return chosen
     default:

@@ -55,6 +55,16 @@ describe("QueueStack", () => {
     })
   )
 
+  it.effect("R1.7 large bodies are claimed where a store is named, sealed ones too", () =>
+    Effect.gen(function* () {
+      const claims = { CLAIM_CHECK_STORE: "memory" }
+      const claimed = yield* stackOf({ ...memory, ...keys, ...claims })
+      assert.deepStrictEqual(without(claimed), ["sealing", "claim-check", ...policies, "memory"])
+      const raw = yield* stackOf({ ...memory, ...keys, ...claims }, true)
+      assert.deepStrictEqual(without(raw), ["claim-check", ...policies, "memory"])
+    })
+  )
+
   it.effect("R8.1 what is sealed is opened again", () =>
     Effect.gen(function* () {
       const body = yield* withStack({ ...memory, ...keys }, (client, { name }) =>

@@ -171,6 +171,35 @@ const itemToJson = ({ error, ...item }: DeadLetters.Item) => ({
   ...(error === undefined ? {} : { error: error.message })
 })
 
+/** Letters that failed alike. */
+interface Alike {
+  /** What became of them, and the first one's error. */
+  readonly what: string
+  readonly ids: Array<string>
+  count: number
+}
+
+/** Ids that a line names. */
+const idsNamed = 3
+
+/** By outcome and reason, of which there are a few: a letter each would be a screen of the same. */
+const add = (
+  failures: Map<string, Alike>,
+  { error, id, outcome, reason }: DeadLetters.Item
+): void => {
+  const key = `${outcome} ${error?.reason._tag ?? reason}`
+  const what = `${outcome}: ${error?.message ?? reason}`
+  const alike = failures.get(key) ?? { what, ids: [], count: 0 }
+  alike.count++
+  if (alike.ids.length < idsNamed) alike.ids.push(id)
+  failures.set(key, alike)
+}
+
+const toLine = ({ count, ids, what }: Alike): string => {
+  const others = count > ids.length ? ` and ${count - ids.length} more` : ""
+  return `${count} ${Table.printable(what)} (${ids.map(Table.printable).join(", ")}${others})`
+}
+
 /** Runs work with a bar, tells what failed, and says how it ended. */
 const follow = Effect.fnUntraced(function* <E extends Failing>(
   work: Work,
@@ -181,8 +210,12 @@ const follow = Effect.fnUntraced(function* <E extends Failing>(
   const bar = yield* Progress.make(work.label)
   const names = new Set(wanted)
   const seen = new Set<string>()
+  const failures = new Map<string, Alike>()
+  const telling = Effect.suspend(() =>
+    Effect.forEach(failures.values(), (alike) => output.say(toLine(alike)), { discard: true })
+  )
   let last: DeadLetters.Progress = { done: 0, failed: 0, failures: {} }
-  yield* Stream.runForEach(progress, (next) =>
+  const following = Stream.runForEach(progress, (next) =>
     Effect.gen(function* () {
       last = next
       const { done, failed, total } = next
@@ -193,11 +226,12 @@ const follow = Effect.fnUntraced(function* <E extends Failing>(
       if (names.has(item.id)) seen.add(item.id)
       if (output.isJson && (work.isTold || item.outcome !== "done")) {
         yield* output.json(itemToJson(item))
-      } else if (item.outcome !== "done") {
-        yield* output.say(`${item.id}: ${item.outcome}: ${item.error?.message ?? item.reason}`)
-      } else if (work.isTold) yield* output.print(`${item.id}  ${Table.printable(item.reason)}`)
+      } else if (item.outcome !== "done") add(failures, item)
+      else if (work.isTold) yield* output.print(`${item.id}  ${Table.printable(item.reason)}`)
     })
   )
+  // Ctrl-C and a connection that is lost leave something to tell too.
+  yield* Effect.ensuring(following, telling)
   const followed: Followed = { ...last, seen }
   return followed
 }, Effect.scoped)

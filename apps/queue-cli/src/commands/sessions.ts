@@ -1,7 +1,6 @@
 /** `sessions list`: which sessions have messages. */
 import {
   Capabilities,
-  QueueAddress,
   QueueClient,
   type QueueError,
   type QueueName,
@@ -11,7 +10,6 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Failure from "../Failure.ts"
-import * as Landing from "../Landing.ts"
 import * as MessageView from "../MessageView.ts"
 import * as Output from "../Output.ts"
 
@@ -129,7 +127,7 @@ export const list = Effect.fnUntraced(function* (
   }
   const sessions =
     mayReceive && !Capabilities.isSupported(peek)
-      ? yield* Landing.wait(QueueAddress.queue(queue), byAccepting(queue, max))
+      ? yield* byAccepting(queue, max)
       : yield* byPeeking(queue, max)
   if (sessions.length === 0) {
     return yield* new Failure.Failure({ code: "nothing", message: `no session in ${queue}` })

@@ -167,6 +167,22 @@ export const samples: Readonly<Record<string, Sample>> = {
     nonceWindow: { file: "61", want: "61 seconds", bad: "soon" },
     noncesMax: { file: "5", want: true, at: "sealing.isSealed", bad: "0" }
   }),
+  ...within("claimCheck", {
+    store: word("file"),
+    threshold: number(0, -1),
+    bodySizeMax: number(1_000),
+    prefix: text("acme/blobs", "../blobs"),
+    delete: word("never"),
+    retention: seconds(90),
+    sizeMax: number(2_000),
+    timeout: seconds(7),
+    directory: text("/var/lib/blobs", "blobs"),
+    bucket: text("acme-blobs", "Acme Blobs"),
+    region: text("eu-west-1", "eu west"),
+    endpoint: text("https://s3.example.com", "http://s3.example.com"),
+    container: text("blobs", "Blobs"),
+    connectionString: text("AccountName=acme;AccountKey=a2V5", "acme")
+  }),
   ...within("aws", {
     region: text("eu-west-1", "eu west"),
     endpoint: text("https://queues.example.com", "http://queues.example.com"),
