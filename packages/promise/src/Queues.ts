@@ -4,8 +4,8 @@
  *
  * **Details**
  *
- * A call goes through the span of the call, sealing if there is any, batching, health, breaker, retry,
- * time-out and telemetry to the provider; settings are read from the environment as everywhere
+ * A call goes through the span of the call, sealing and claim check if there are any, batching, health,
+ * breaker, retry, time-out, telemetry and leases if there are any to the provider; settings are read from the environment as everywhere
  * (`QUEUE_PROVIDER`, `QUEUE_MAX_RETRY_ATTEMPTS` …), and what `open` is given wins. Rejections are
  * `QueueError`s with a typed `reason`; a call ended by its AbortSignal is rejected with the signal's
  * reason, and leaves nothing locked.
@@ -90,6 +90,10 @@ export interface Options {
   readonly resilience?: Partial<ResilienceConfig.ResilienceConfig>
   /** Seals bodies on the way down and opens them on the way up. Default: none. */
   readonly sealing?: Stage
+  /** Puts large bodies into a blob store: `ClaimCheck.layer(…)` of `@queue-runtime/claim-check`. Default: none. */
+  readonly claimCheck?: Stage
+  /** Keeps sessions their holder's on SQS too: `SessionLeases.layer(…)` of `@queue-runtime/session-store`. Default: none. */
+  readonly sessionLeases?: Stage
   /** Where spans and metrics go: a layer of Effect's `Otlp`, or of `@effect/opentelemetry`. Default: nowhere. */
   readonly telemetry?: Layer.Layer<never>
   /** Whose time it goes by. Default: the machine's; a `TestClock` in tests. */
@@ -140,10 +144,12 @@ const stack = (
     Layer.provideMerge(QueueClient.layer(clientOptions(options))),
     Layer.provideMerge(Telemetry.layerCreate()),
     Layer.provide(options.sealing ?? asItIs),
+    Layer.provide(options.claimCheck ?? asItIs),
     Layer.provide(options.batching === false ? asItIs : Batching.layer(options.batching)),
     Layer.provideMerge(Health.layer({ queues })),
     Layer.provide(ResilienceConfig.layer(options.resilience)),
     Layer.provide(Telemetry.layer()),
+    Layer.provide(options.sessionLeases ?? asItIs),
     Layer.provide(providerOf(options)),
     Layer.provide(options.telemetry ?? Layer.empty),
     Layer.provideMerge(ambient(options))

@@ -73,12 +73,19 @@ describe("Queues", () => {
     )
   })
 
-  it("a stage of sealing stands between the span of the call and batching", async () => {
-    const named = QueueProvider.layerTransform(
-      "sealing",
-      Effect.succeed((call) => call)
-    )
-    await using queues = await open({ sealing: named, telemetry: Layer.empty })
-    assert.deepStrictEqual(queues.stack.slice(0, 3), ["create", "sealing", "batching"])
+  it("a stage stands where it has to: sealing, then claims, above batching; leases at the provider", async () => {
+    const named = (name: string) =>
+      QueueProvider.layerTransform(
+        name,
+        Effect.succeed((call) => call)
+      )
+    await using queues = await open({
+      sealing: named("sealing"),
+      claimCheck: named("claims"),
+      sessionLeases: named("leases"),
+      telemetry: Layer.empty
+    })
+    assert.deepStrictEqual(queues.stack.slice(0, 4), ["create", "sealing", "claims", "batching"])
+    assert.deepStrictEqual(queues.stack.slice(-2), ["leases", queues.provider])
   })
 })
