@@ -3,9 +3,11 @@
  *
  * @since 0.1.0
  */
+import { ClaimCheck, MemoryBlobStore } from "@queue-runtime/claim-check"
 import { Harness, type Rule, Time, type World } from "@queue-runtime/contract-tests"
 import {
   Batching,
+  BlobStore,
   Message,
   MessageId,
   QueueAddress,
@@ -72,9 +74,16 @@ const listening = Layer.merge(
   Layer.succeed(Metric.MetricRegistry, new Map())
 )
 
+/** One for all: every connection of a run is to the same. What is sealed has a body of its own each time. */
+const blobs = Layer.succeed(BlobStore.BlobStore, Effect.runSync(MemoryBlobStore.make()))
+
+/** Whatever has a body of some length goes through the store. */
+const claims = ClaimCheck.layer({ threshold: 128, bodySizeMax: 1_100_000 })
+
 /** The decorators there are, in the order of DESIGN §3. */
 const decorators = Telemetry.layerCreate().pipe(
   Layer.provide(Sealing.layer().pipe(Layer.provide(Layer.merge(keys, NodeCrypto.layer)))),
+  Layer.provide(claims.pipe(Layer.provide(blobs))),
   Layer.provide(Batching.layer()),
   // A rule gives a call on a closed connection one second.
   Layer.provide(ResilienceConfig.layer({ retry: { initial: "50 millis" } })),
