@@ -350,7 +350,7 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
 
   const run: Work<R> = Effect.fnUntraced(function* (event, remaining) {
     const now = yield* Clock.currentTimeMillis
-    const left = Duration.toMillis(remaining)
+    const left = Math.max(0, Duration.toMillis(remaining))
     const batch = new Batch(address, event, now + left)
     const timeOver = yield* Deferred.make<void>()
     const marginMillis = Math.min(Duration.toMillis(margin), left)
@@ -413,6 +413,11 @@ export interface Hosted {
   readonly close: () => Promise<void>
 }
 
+/** Milliseconds of a clock that is never set. */
+const monotonic: Effect.Effect<number> = Clock.clockWith((clock) =>
+  Effect.sync(() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
+)
+
 class Worker extends Context.Service<Worker, Work>()("@queue-runtime/core/PushedBatch/Worker") {}
 
 type Runtime<E> = ManagedRuntime.ManagedRuntime<Worker, E>
@@ -455,12 +460,13 @@ export const host = <R, LE, E>(
   return {
     handle: (event, remaining) => {
       const runtime = (current ??= ManagedRuntime.make(ready))
-      return runtime
-        .context()
-        .then(
-          () => runtime.runPromise(Worker.use((work) => work(event, remaining))),
-          failed(runtime)
-        )
+      const start = Effect.runSync(monotonic)
+      // The host's time goes on while the first batch builds what it needs.
+      const work = Effect.flatMap(monotonic, (now) => {
+        const left = Duration.subtract(remaining, Duration.millis(Math.max(0, now - start)))
+        return Worker.use((handle) => handle(event, left))
+      })
+      return runtime.context().then(() => runtime.runPromise(work), failed(runtime))
     },
     close
   }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -652,6 +653,16 @@ describe("PushedBatch: the host's time", () => {
     })
   )
 
+  it.effect("R5.3 a time that is over already ends what was begun, and it comes again", () =>
+    Effect.gen(function* () {
+      const { told, work } = yield* start(() => Effect.never)
+      const settled = yield* work(["a"], Duration.millis(-5))
+      assert.deepStrictEqual(settled, [false])
+      assert.deepStrictEqual(told.released, [])
+      assert.deepStrictEqual(told.calls, ["Abandon a"])
+    })
+  )
+
   it.effect("R5.3 a host that ends gets everything back", () =>
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
@@ -900,13 +911,14 @@ describe("PushedBatch: for a host that knows promises", () => {
   /** What a host has: a layer, how often it was built and closed, and a worker. */
   const hosted = (
     handler: MessageHandler.MessageHandler<string>,
-    broken: { times: number } = { times: 0 }
+    broken: { times: number; readonly build?: Duration.Input } = { times: 0 }
   ) => {
     const seen = { built: 0, closed: 0 }
     const base = Layer.effect(
       QueueProvider.QueueProvider,
       Effect.gen(function* () {
         if (broken.times-- > 0) return yield* Effect.fail(transient())
+        yield* Effect.sleep(broken.build ?? 0)
         yield* Effect.acquireRelease(
           Effect.sync(() => (seen.built += 1)),
           () => Effect.sync(() => (seen.closed += 1))
@@ -938,6 +950,19 @@ describe("PushedBatch: for a host that knows promises", () => {
     assert.deepStrictEqual(seen, { built: 1, closed: 1 })
     assert.deepStrictEqual(await handle(["a"], minute), [true])
     assert.strictEqual(seen.built, 2)
+    await close()
+  })
+
+  it("R5.3 the host's time goes on while what a batch needs is built", async () => {
+    const ends: Array<number> = []
+    const { close, handle } = hosted(
+      ({ lockedUntil }) => Effect.sync(() => ends.push(DateTime.toEpochMillis(lockedUntil))),
+      { times: 0, build: "400 millis" }
+    )
+    const began = Effect.runSync(Clock.currentTimeMillis)
+    assert.deepStrictEqual(await handle(["a"], minute), [true])
+    // Else they would end when the host has long given the batch to somebody else.
+    assert.isAtMost(ends[0] ?? Infinity, began + 60_200)
     await close()
   })
 

@@ -121,6 +121,28 @@ describe("AwsLambda: recorded events", () => {
     })
   )
 
+  it.effect("R5.3 all that was not run goes back in the time there is, not the first ten", () =>
+    Effect.gen(function* () {
+      const { broker, invoke } = yield* onRecorded(() => Effect.never, "my-queue", {
+        changesVisibility: true
+      })
+      const [first] = recorded.standard.Records
+      if (first === undefined) return assert.fail("no record")
+      const Records = Array.from({ length: 60 }, (_, index) => ({
+        ...first,
+        messageId: `m-${index}`
+      }))
+      yield* broker.inject({
+        action: "ChangeMessageVisibilityBatch",
+        fault: { _tag: "Slow", duration: "300 millis" }
+      })
+      const { batchItemFailures } = yield* lambda.driven(invoke({ Records }, minute))
+      assert.strictEqual(batchItemFailures.length, 60)
+      // Ten that were run, each for itself: the broker does not know them. Then all, ten a call.
+      assert.strictEqual(yield* world.calls(broker, "ChangeMessageVisibilityBatch"), 16)
+    })
+  )
+
   it.effect("R5.2 a message that came twice in a batch failed if either did", () =>
     Effect.gen(function* () {
       let calls = 0

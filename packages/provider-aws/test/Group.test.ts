@@ -198,7 +198,7 @@ describe("the router's state", () => {
     assert.deepStrictEqual(other.grant(always, 0, 100), [mine])
   })
 
-  it("R4.3 an id is locked while it is held, reserved or given back", () => {
+  it("R4.3 an id is locked while it is held or reserved; given back, it can be waited for", () => {
     const state = new State()
     assert.isUndefined(state.lockOf("A"))
     const waiting = acceptor("A")
@@ -208,9 +208,10 @@ describe("the router's state", () => {
     state.grant(always, 0, 100)
     assert.deepStrictEqual(state.lockOf("A"), { lockedUntil: 100 })
     state.drain(made)
-    assert.deepStrictEqual(state.lockOf("A"), { lockedUntil: undefined })
-    state.drained(made)
     assert.isUndefined(state.lockOf("A"))
+    assert.isTrue(state.isGoingBack("A"))
+    state.drained(made)
+    assert.isFalse(state.isGoingBack("A"))
   })
 
   it("more of a held group goes to it; more of one that has unsettled messages is another group", () => {

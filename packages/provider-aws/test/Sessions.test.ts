@@ -319,6 +319,27 @@ describe("SQS.md §3: accepting a session by its id", () => {
       })
   )
 
+  it.effect("R4.2 a session that is being given back is waited for by its id, in order", () =>
+    Effect.gen(function* () {
+      const { broker, provider } = yield* world.make()
+      yield* sendTo(provider, "A", ["A0", "A1"])
+      const first = yield* closable(held(provider, "A"))
+      yield* take(first.value)
+      // The call that gives it back takes a second.
+      yield* broker.inject({
+        action: "ChangeMessageVisibilityBatch",
+        times: 1,
+        fault: { _tag: "Slow", duration: "1 second" }
+      })
+      const closing = yield* start(first.close)
+      const reason = yield* world.reason(Effect.scoped(accept(provider, "A", 0)))
+      assert.strictEqual(reason, "SessionLocked")
+      const session = yield* held(provider, "A", "5 seconds")
+      assert.deepStrictEqual(counted(yield* take(session)), ["A0:1", "A1:1"])
+      yield* Fiber.join(closing)
+    })
+  )
+
   it.effect("what is buffered for a waiter is kept alive, and given back when the wait ends", () =>
     Effect.gen(function* () {
       const { broker, connect, name, provider } = yield* world.make()

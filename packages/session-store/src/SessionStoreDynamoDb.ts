@@ -33,6 +33,7 @@ import {
   UpdateItemCommand
 } from "@aws-sdk/client-dynamodb"
 import installed from "@aws-sdk/client-dynamodb/package.json" with { type: "json" }
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -67,7 +68,7 @@ export interface Options {
   readonly table: string
   /** Stands before every key, for tables that several applications share. Default: nothing. */
   readonly keyPrefix?: string
-  /** How long a session that nobody touches is kept, its state too. Default: 30 days. */
+  /** How long a session is kept that nobody holds or touches, its state too. Default: 30 days. */
   readonly retention?: Duration.Input
   /** Bytes of one state. Default, and at most: 262,144. */
   readonly stateSizeMax?: number
@@ -167,9 +168,13 @@ export const make = Effect.fnUntraced(function* (
     const problem = `must be at most ${Defaults.sessionStoreStateSizeMax}`
     return yield* Effect.fail(QueueError.validationFailed("stateSizeMax", problem))
   }
-  const observed = new Observed(
-    yield* Check.wholeNumber("observedMax", options.observedMax ?? Defaults.sessionStoreObservedMax)
+  const observedMax = yield* Check.wholeNumber(
+    "observedMax",
+    options.observedMax ?? Defaults.sessionStoreObservedMax
   )
+  const observed = new Observed(observedMax)
+  /** Asked for here, and nobody knows whether it was granted: it is nobody's but ours to take. */
+  const unanswered = new Observed(observedMax)
   yield* sdkVersion.check(sdk)
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => makeClient(options.client ?? {})),
@@ -178,10 +183,9 @@ export const make = Effect.fnUntraced(function* (
 
   const keyed = (lease: Parameters<typeof keyOf>[0]): string => `${keyPrefix}${keyOf(lease)}`
 
-  /** When the table may forget what is written now. */
-  const expiry = Effect.map(time, ({ date, now }) =>
-    number(Math.floor((date(now).epochMilliseconds + retention) / 1_000))
-  )
+  /** When the table may forget what is written now: never while somebody holds it. */
+  const expiryAfter = (end: DateTime.Utc) =>
+    number(Math.floor((end.epochMilliseconds + retention) / 1_000))
 
   /** What was written, as the item has it now; `undefined` when the condition was not met. */
   const update = Effect.fnUntraced(function* (
@@ -192,9 +196,13 @@ export const make = Effect.fnUntraced(function* (
       readonly remove?: string
       readonly condition: string
       readonly values: Item
+      /** Until when it is held. */
+      readonly end: DateTime.Utc
+      /** What the answer has of it; a state is not sent back. */
+      readonly returns?: "UPDATED_NEW"
     }
   ): Effect.fn.Return<Item | undefined, QueueError.QueueError> {
-    const { condition, remove, set } = write
+    const { condition, end, remove, returns = "NONE", set } = write
     const UpdateExpression =
       `SET ${set}, #expires = :expires` + (remove === undefined ? "" : ` REMOVE ${remove}`)
     const command = new UpdateItemCommand({
@@ -203,8 +211,8 @@ export const make = Effect.fnUntraced(function* (
       UpdateExpression,
       ConditionExpression: condition,
       ExpressionAttributeNames: namesIn(UpdateExpression, condition),
-      ExpressionAttributeValues: { ...write.values, ":expires": yield* expiry },
-      ReturnValues: "UPDATED_NEW"
+      ExpressionAttributeValues: { ...write.values, ":expires": expiryAfter(end) },
+      ReturnValues: returns
     })
     const answer = yield* call(
       { operation: "UpdateItem", table: TableName, queue },
@@ -245,35 +253,50 @@ export const make = Effect.fnUntraced(function* (
     const millis = Duration.toMillis(duration)
     const version = yield* MessageId.generate
     const start = yield* time
+    const expiresAt = start.date(start.now + millis)
 
     const grant = Effect.fnUntraced(function* (
       token: number
     ): Effect.fn.Return<SessionStore.Acquired> {
+      unanswered.forget(key)
       observed.see(key, { version, at: (yield* time).now, millis })
-      const expiresAt = start.date(start.now + millis)
       return { _tag: "Granted", lease: { queue, sessionId, holder, token, expiresAt } }
     })
+
+    /** Whether it was granted nobody knows. */
+    const unknown = Effect.sync(() => unanswered.see(key, { version, at: start.now, millis }))
 
     for (let tries = 0; tries < triesMax; tries++) {
       const seen = observed.get(key)
       const isSilent = seen !== undefined && (yield* time).now >= overAt(seen)
-      const taken = yield* update(queue, key, {
+      const own = unanswered.get(key)
+      const free = [
+        isFree,
+        ...(isSilent ? ["#version = :seen"] : []),
+        ...(own === undefined ? [] : ["#version = :own"])
+      ]
+      const asking = update(queue, key, {
         set:
           "#token = if_not_exists(#token, :first) + :one, #holder = :holder, " +
           "#version = :version, #millis = :millis",
-        condition: isSilent ? `${isFree} OR #version = :seen` : isFree,
+        condition: free.join(" OR "),
+        end: expiresAt,
+        returns: "UPDATED_NEW",
         values: {
           ":first": number(start.date(start.now).epochMilliseconds),
           ":one": number(1),
           ":holder": text(holder),
           ":version": text(version),
           ":millis": number(millis),
-          ...(isSilent ? { ":seen": text(seen.version) } : {})
+          ...(isSilent ? { ":seen": text(seen.version) } : {}),
+          ...(own === undefined ? {} : { ":own": text(own.version) })
         }
       })
+      const taken = yield* Effect.tapError(asking, () => unknown)
       if (taken !== undefined) return yield* grant(numberIn(taken, names["#token"]))
 
-      const item = yield* read(queue, key, "#holder, #token, #version, #millis")
+      const reading = read(queue, key, "#holder, #token, #version, #millis")
+      const item = yield* Effect.tapError(reading, () => unknown)
       const found = textIn(item, names["#version"])
       // The first answer was lost on its way, and the SDK asked again.
       if (found === version) return yield* grant(numberIn(item, names["#token"]))
@@ -298,9 +321,11 @@ export const make = Effect.fnUntraced(function* (
     const millis = Duration.toMillis(duration)
     const version = yield* MessageId.generate
     const start = yield* time
+    const expiresAt = start.date(start.now + millis)
     const renewed = yield* update(lease.queue, key, {
       set: "#version = :version, #millis = :millis",
       condition: isOurs,
+      end: expiresAt,
       values: {
         ":version": text(version),
         ":millis": number(millis),
@@ -309,7 +334,7 @@ export const make = Effect.fnUntraced(function* (
     })
     if (renewed === undefined) return yield* lost(lease)
     observed.see(key, { version, at: (yield* time).now, millis })
-    return { ...lease, expiresAt: start.date(start.now + millis) }
+    return { ...lease, expiresAt }
   })
 
   const release = Effect.fnUntraced(function* (
@@ -320,6 +345,7 @@ export const make = Effect.fnUntraced(function* (
       set: "#millis = :none",
       remove: "#holder, #version",
       condition: isOurs,
+      end: yield* DateTime.now,
       values: { ":none": number(0), ":token": number(lease.token) }
     })
     if (released !== undefined) observed.forget(key)
@@ -343,6 +369,8 @@ export const make = Effect.fnUntraced(function* (
     const problem = stateProblem(state, stateSizeMax)
     if (problem !== undefined) return yield* Effect.fail(problem)
     const token = { ":token": number(lease.token) }
+    // One that ran out may still be ours, and is touched now.
+    const end = DateTime.max(lease.expiresAt, yield* DateTime.now)
     const written = yield* update(
       lease.queue,
       keyed(lease),
@@ -350,9 +378,10 @@ export const make = Effect.fnUntraced(function* (
         ? {
             set: "#state = :state",
             condition: isOurs,
+            end,
             values: { ...token, ":state": { B: Uint8Array.from(state.value) } }
           }
-        : { set: "#token = :token", remove: "#state", condition: isOurs, values: token }
+        : { set: "#token = :token", remove: "#state", condition: isOurs, end, values: token }
     )
     if (written === undefined) return yield* lost(lease)
   })

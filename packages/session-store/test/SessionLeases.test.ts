@@ -4,6 +4,7 @@ import {
   QueueAddress,
   QueueError,
   QueueProvider,
+  type QueueSession,
   SessionId,
   SessionStore,
   Verdict
@@ -20,6 +21,8 @@ import {
   Fiber,
   Layer,
   Option,
+  References,
+  Result,
   Scope
 } from "effect"
 import { TestClock } from "effect/testing"
@@ -163,6 +166,24 @@ describe("SessionLeases: who holds a session", () => {
       yield* held.renewLock
       yield* TestClock.adjust("1 seconds")
       assert.deepStrictEqual(yield* Fiber.join(waiting), Option.none())
+    })
+  )
+
+  it.effect("R4.3 one that this process has put aside is asked for by its id all the same", () =>
+    Effect.gen(function* () {
+      const { here, one, other, there } = yield* processes
+      yield* send(here, "A", ["a1"])
+      const holding = yield* Scope.make()
+      yield* Scope.provide(granted(one.provider, "A"), holding)
+      yield* send(there, "A", ["a2"])
+      assert.deepStrictEqual(yield* accept(other.provider), Option.none())
+      // Until its lease may be over, not until the broker's lock here would be.
+      const { reason } = yield* Effect.flip(accept(other.provider, "A"))
+      assert.deepInclude(reason, { lockedUntil: DateTime.makeUnsafe(30_000) })
+      assert.deepStrictEqual(yield* accept(other.provider), Option.none())
+      yield* Scope.close(holding, Exit.void)
+      const session = yield* granted(other.provider, "A")
+      assert.deepStrictEqual(ids(yield* take(session)), ["a2:1"])
     })
   )
 
@@ -391,6 +412,47 @@ describe("SessionLeases: keeping and losing it", () => {
     })
   )
 
+  it.effect("R4.3 a machine that was suspended counts that time, though its timers do not", () =>
+    Effect.gen(function* () {
+      const { here, one } = yield* processes
+      yield* send(here, "A", ["a1"])
+      const session = yield* granted(one.provider, "A")
+      const receipts = (yield* take(session)).map(({ receipt }) => receipt)
+      // While it was suspended the clock on the wall went on alone.
+      const suspended = Clock.clockWith((clock) =>
+        Effect.provideService(session.settle(receipts, Verdict.complete), Clock.Clock, {
+          sleep: (duration) => clock.sleep(duration),
+          currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + 30_000,
+          currentTimeMillis: clock.currentTimeMillis,
+          currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+          currentTimeNanos: clock.currentTimeNanos,
+          monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+          monotonicTimeNanos: clock.monotonicTimeNanos
+        })
+      )
+      assert.strictEqual(yield* tagOf(suspended), "SessionLockLost")
+      assert.deepStrictEqual(ids(yield* take(yield* granted(here, "A"))), ["a1:1"])
+    })
+  )
+
+  it.effect("R4.3 a renewal that ends after the lease is no renewal", () =>
+    Effect.gen(function* () {
+      const store = yield* SessionStoreMemory.make()
+      const slow: SessionStore.Service = {
+        ...store,
+        renew: (lease, duration) =>
+          Effect.tap(store.renew(lease, duration), () => Effect.sleep(duration))
+      }
+      const self = withoutState(yield* broker)
+      yield* send(self, "A", ["a1"])
+      const { provider } = yield* leased(self, slow)
+      const session = yield* granted(provider, "A")
+      const renewing = yield* Effect.forkChild(tagOf(session.renewLock))
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(yield* Fiber.join(renewing), "SessionLockLost")
+    })
+  )
+
   it.effect("R4.3 a holder finds out by its renewal that another was granted the session", () =>
     Effect.gen(function* () {
       const { here, one, store } = yield* processes
@@ -507,6 +569,45 @@ describe("SessionLeases: keeping and losing it", () => {
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(ids(yield* take(yield* granted(again, "A"))), ["a1:1"])
       })
+  )
+
+  it.effect("R3.3 wherever an interruption hits an accept, nothing of it stays held", () =>
+    Effect.gen(function* () {
+      const cases = [3, 4].flatMap((opsMax) => [
+        { opsMax, session: "A" },
+        { opsMax, session: undefined }
+      ])
+      for (const { opsMax, session } of cases) {
+        for (let steps = 0, isOver = false; !isOver; steps++) {
+          const store = yield* SessionStoreMemory.make()
+          const memory = withoutState(yield* broker)
+          // What is looked at is what stands between the broker and the caller.
+          const self: QueueProvider.Service = {
+            ...memory,
+            acceptSession: (name, options) =>
+              Effect.uninterruptible(memory.acceptSession(name, options))
+          }
+          yield* send(self, "A", ["a1"])
+          const { provider } = yield* leased(self, store)
+          const caller = yield* Scope.make()
+          // One that others may interrupt between any few of its steps.
+          const accepting = yield* Effect.forkChild(
+            Scope.provide(accept(provider, session), caller).pipe(
+              Effect.provideService(References.MaxOpsBeforeYield, opsMax)
+            )
+          )
+          for (let step = 0; step < steps; step++) yield* Effect.yieldNow
+          isOver = accepting.pollUnsafe() !== undefined
+          yield* Fiber.interrupt(accepting)
+          yield* Scope.close(caller, Exit.void)
+          // The store is told by a fiber of its own.
+          yield* Effect.repeat(Effect.yieldNow, { times: 50 })
+          const { provider: again } = yield* leased(self, store)
+          const got = yield* Effect.result(Effect.scoped(accept(again, "A")))
+          assert.strictEqual(got._tag, "Success", `interrupted after ${steps} steps`)
+        }
+      }
+    })
   )
 
   it.effect("R4.2 a released session is free at once; a store that hangs holds nobody up", () =>
@@ -636,6 +737,69 @@ describe("SessionLeases: state and fencing", () => {
         yield* TestClock.adjust("30 seconds")
         assert.strictEqual(yield* tagOf(other.leases.fencingToken(b1)), "SessionLockLost")
       })
+  )
+
+  it.effect("R4.4 a settlement that failed leaves the delivery in hand, and its token", () =>
+    Effect.gen(function* () {
+      const store = yield* SessionStoreMemory.make()
+      const self = withoutState(yield* broker)
+      const failures = [
+        QueueError.make(new QueueError.Throttled()),
+        QueueError.make(new QueueError.ReceiptExpired())
+      ]
+      const failing: QueueProvider.Service = {
+        ...self,
+        acceptSession: (name, options) =>
+          Effect.map(
+            self.acceptSession(name, options),
+            Option.map((session) => ({
+              ...session,
+              settle: (receipts, verdict) =>
+                Effect.suspend(() => {
+                  const failure = failures.shift()
+                  return failure === undefined
+                    ? session.settle(receipts, verdict)
+                    : Effect.succeed(receipts.map(() => Result.fail(failure)))
+                })
+            }))
+          )
+      }
+      yield* send(self, "A", ["a1"])
+      const { leases, provider } = yield* leased(failing, store)
+      const session = yield* granted(provider, "A")
+      const [a1] = yield* take(session)
+      assert.isDefined(a1)
+      yield* session.settle([a1.receipt], Verdict.complete)
+      assert.strictEqual(yield* tagOf(leases.fencingToken(a1)), "success")
+      yield* session.settle([a1.receipt], Verdict.complete)
+      assert.strictEqual(yield* tagOf(leases.fencingToken(a1)), "SessionLockLost")
+    })
+  )
+
+  it.effect("R10.7 what a receive brings after the session was released is not kept", () =>
+    Effect.gen(function* () {
+      const store = yield* SessionStoreMemory.make()
+      const self = withoutState(yield* broker)
+      const slowly = (session: QueueSession.QueueSession): QueueSession.QueueSession => ({
+        ...session,
+        receive: (asked) => Effect.tap(session.receive(asked), () => Effect.sleep("1 second"))
+      })
+      const slow: QueueProvider.Service = {
+        ...self,
+        acceptSession: (name, options) =>
+          Effect.map(self.acceptSession(name, options), Option.map(slowly))
+      }
+      yield* send(self, "A", ["a1"])
+      const { leases, provider } = yield* leased(slow, store)
+      const caller = yield* Scope.make()
+      const session = yield* Scope.provide(granted(provider, "A"), caller)
+      const receiving = yield* Effect.forkChild(take(session), { startImmediately: true })
+      yield* Scope.close(caller, Exit.void)
+      yield* TestClock.adjust("1 second")
+      const [a1] = yield* Fiber.join(receiving)
+      assert.isDefined(a1)
+      assert.strictEqual(yield* tagOf(leases.fencingToken(a1)), "SessionLockLost")
+    })
   )
 
   it.effect("R4.4 a message without a session has no token, and says so", () =>

@@ -72,9 +72,12 @@ describe("SessionStoreDynamoDb: the table", () => {
         holder: { S: "worker-1" },
         token: { N: "3600001" },
         leaseMillis: { N: "30000" },
-        expires: { N: String(3_600 + 30 * 86_400) }
+        // Counted from the end of the lease: nothing that is held is forgotten.
+        expires: { N: String(3_630 + 30 * 86_400) }
       })
       yield* store.writeState(lease, Option.some(Uint8Array.of(1)))
+      const kept = { N: String(3_630 + 30 * 86_400) }
+      assert.deepInclude(yield* item("shop#carts/A"), { expires: kept })
       yield* TestClock.adjust("1 hour")
       yield* store.release(lease)
       assert.deepStrictEqual(yield* item("shop#carts/A"), {
@@ -179,7 +182,7 @@ describe("SessionStoreDynamoDb: the table", () => {
       const store = yield* build(variables, { table, client, observedMax: 5 })
       assert.strictEqual(store.stateSizeMax, 10)
       yield* granted(store)
-      assert.deepInclude(yield* item("shop#carts/A"), { expires: { N: "3600" } })
+      assert.deepInclude(yield* item("shop#carts/A"), { expires: { N: "3630" } })
       const missing = yield* Effect.flip(build({}, {}))
       assert.match(missing.message, /sessionTable\.table|QUEUE_SESSION_STORE_TABLE/u)
       const wrong = { ...variables, QUEUE_SESSION_STORE_STATE_SIZE_MAX: "300000" }
@@ -240,6 +243,29 @@ describe("SessionStoreDynamoDb: what goes wrong", () => {
       assert.strictEqual(broken, 1)
       yield* store.renew(lease, Duration.seconds(30))
       const other = yield* SessionStoreDynamoDb.make({ table, client })
+      yield* held(other)
+    })
+  )
+
+  it.effect("R4.3 what was granted and nobody was told of, its asker takes, and no other", () =>
+    Effect.gen(function* () {
+      const { client, table } = yield* makeDynamo
+      let broken = 0
+      const url = yield* serveProxy(client.endpoint, (operation) => {
+        if (operation !== "UpdateItem" || broken > 0) return false
+        broken++
+        return true
+      })
+      const store = yield* SessionStoreDynamoDb.make({ table, client: at(url) })
+      const other = yield* SessionStoreDynamoDb.make({ table, client })
+      const error = yield* Effect.flip(store.acquire(request()))
+      assert.strictEqual(error.reason._tag, "ConnectionFailed")
+      yield* held(other)
+      const lease = yield* granted(store)
+      // It is a grant of its own, counted from when it was asked for, and is taken once.
+      assert.strictEqual(lease.token, 2)
+      yield* held(store)
+      yield* TestClock.adjust("29 seconds")
       yield* held(other)
     })
   )

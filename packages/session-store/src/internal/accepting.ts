@@ -106,9 +106,16 @@ const attemptOne = Effect.fnUntraced(function* (
     if (Result.isSuccess(found)) return found.success
     const passed = Duration.millis((yield* Clock.currentTimeMillis) - start)
     const isLate = Duration.isGreaterThanOrEqualTo(passed, patience)
+    // Nobody has it but this process, which met it while it asked for any.
+    const isBack = yield* accepting.restore(
+      options.sessionId !== undefined && found.failure.reason._tag === "SessionLocked"
+        ? accepting.aside.giveBack(keyOf({ queue, sessionId: options.sessionId }))
+        : Effect.succeed(false)
+    )
+    wait = Duration.max(Duration.zero, Duration.subtract(options.wait, passed))
+    if (isBack) continue
     if (isAskable || isLate || !isOnItsWay(found.failure)) return yield* Effect.fail(found.failure)
     yield* accepting.restore(Effect.sleep(Defaults.sessionLeaseAside))
-    wait = Duration.subtract(options.wait, passed)
   }
 })
 

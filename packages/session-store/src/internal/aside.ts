@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,6 +13,12 @@ interface Refusals {
 
 const longest = Duration.toMillis(Defaults.sessionLeaseAsideMax)
 
+/** One that is kept: asked back, and given back. */
+interface Kept {
+  readonly wanted: Deferred.Deferred<void>
+  readonly back: Deferred.Deferred<void>
+}
+
 /** After so long without one, refusals are counted anew. */
 const forgottenAfter = 2 * longest
 
@@ -23,6 +30,7 @@ const forgottenAfter = 2 * longest
 export class Aside {
   readonly #refusals = new Map<string, Refusals>()
   readonly #scope: Scope.Scope
+  readonly #keptBy = new Map<string, Kept>()
   #kept = 0
 
   constructor(scope: Scope.Scope) {
@@ -63,15 +71,28 @@ export class Aside {
       const close = Scope.close(session, Exit.void)
       if (this.#kept >= Defaults.sessionLeasesAsideMax) return Effect.as(close, false)
       this.#kept++
-      const leave = Effect.andThen(
-        Effect.sync(() => this.#kept--),
-        close
-      )
-      return Effect.sleep(pause).pipe(
+      const kept: Kept = { wanted: Deferred.makeUnsafe(), back: Deferred.makeUnsafe() }
+      this.#keptBy.set(key, kept)
+      const leave = Effect.suspend(() => {
+        this.#kept--
+        if (this.#keptBy.get(key) === kept) this.#keptBy.delete(key)
+        return Effect.ensuring(close, Deferred.succeed(kept.back, undefined))
+      })
+      return Effect.raceFirst(Effect.sleep(pause), Deferred.await(kept.wanted)).pipe(
         Effect.ensuring(leave),
         Effect.forkIn(this.#scope, { startImmediately: true }),
         Effect.as(true)
       )
+    })
+  }
+
+  /** Gives it back now, for who asks by its id; whether it was here. */
+  giveBack(key: string): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const kept = this.#keptBy.get(key)
+      if (kept === undefined) return Effect.succeed(false)
+      Deferred.doneUnsafe(kept.wanted, Effect.void)
+      return Effect.as(Deferred.await(kept.back), true)
     })
   }
 }

@@ -54,11 +54,6 @@ export class Deliveries {
     this.#ofLease.delete(held)
   }
 
-  /** Sessions that are held. */
-  get size(): number {
-    return this.#ofLease.size
-  }
-
   find(receipt: Receipt.Receipt): HeldLease | undefined {
     return this.#held.get(keyOf(receipt))
   }

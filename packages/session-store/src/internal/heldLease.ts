@@ -38,7 +38,7 @@ export class HeldLease {
   readonly #lost = Deferred.makeUnsafe<QueueError.QueueError>()
   readonly #ended = Deferred.makeUnsafe<void>()
   #lease: SessionStore.Lease
-  /** From when it is counted, and until when it is ours. */
+  /** When the grant, or the last renewal, was asked for. */
   #since: Time
   #error: QueueError.QueueError | undefined
   #isEnding = false

@@ -46,25 +46,28 @@ const done: Outcome.Outcome<void> = Result.succeed(undefined)
 const isDone = (outcome: Outcome.Outcome<unknown> | undefined): boolean =>
   outcome !== undefined && Result.isSuccess(outcome)
 
-/** In as many calls as it takes, one after the other; one outcome an entry. */
-const inTens = Effect.fnUntraced(function* <A, B>(
+/** In as many calls as it takes, some at once: the host does not wait long. One outcome an entry. */
+const inTens = <A, B>(
   entries: ReadonlyArray<A>,
   call: (
     some: ReadonlyArray<A>
   ) => Effect.Effect<ReadonlyArray<Outcome.Outcome<B>>, QueueError.QueueError>
-) {
-  const outcomes: Array<Outcome.Outcome<B>> = []
+): Effect.Effect<ReadonlyArray<Outcome.Outcome<B>>> => {
   const size = Defaults.sqsBatchCountMax
-  for (let at = 0; at < entries.length; at += size) {
-    const some = entries.slice(at, at + size)
-    const answers = yield* Effect.match(call(some), {
-      onFailure: (error) => some.map((): Outcome.Outcome<B> => Result.fail(error)),
-      onSuccess: (all) => all
-    })
-    outcomes.push(...answers)
-  }
-  return outcomes
-})
+  const tens = Array.from({ length: Math.ceil(entries.length / size) }, (_, part) =>
+    entries.slice(part * size, (part + 1) * size)
+  )
+  const answers = Effect.forEach(
+    tens,
+    (some) =>
+      Effect.match(call(some), {
+        onFailure: (error) => some.map((): Outcome.Outcome<B> => Result.fail(error)),
+        onSuccess: (all) => all
+      }),
+    { concurrency: Defaults.concurrency }
+  )
+  return Effect.map(answers, (all) => all.flat())
+}
 
 /** Ten large ones do not fit into one call. */
 const sendAll = (sqs: Sqs, to: Queue, entries: ReadonlyArray<SendEntry>) => {

@@ -95,8 +95,8 @@ export const accept = (
       if (groupId !== undefined && sessionId !== undefined) {
         yield* router.expire(state.groups.get(groupId), start)
         const lock = state.lockOf(groupId)
-        if (lock !== undefined) {
-          return yield* Effect.fail(sessionLocked(router, sessionId, lock.lockedUntil))
+        if (lock !== undefined || (wait === 0 && state.isGoingBack(groupId))) {
+          return yield* Effect.fail(sessionLocked(router, sessionId, lock?.lockedUntil))
         }
       }
       while (true) {

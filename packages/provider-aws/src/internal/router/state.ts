@@ -49,7 +49,12 @@ export class State {
   lockOf(id: string): { readonly lockedUntil: number | undefined } | undefined {
     const group = this.groups.get(id)
     if (group?.phase === "Held") return { lockedUntil: group.lockedUntil }
-    return this.reserved.has(id) || this.draining.has(id) ? { lockedUntil: undefined } : undefined
+    return this.reserved.has(id) ? { lockedUntil: undefined } : undefined
+  }
+
+  /** Who waits for one of these gets it when the call is over; without a wait there is nothing yet. */
+  isGoingBack(id: string): boolean {
+    return this.draining.has(id)
   }
 
   enter(acceptor: Acceptor): void {
