@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as QueueName from "../src/QueueName.ts"
-import type * as QueueSession from "../src/QueueSession.ts"
+import * as QueueSession from "../src/QueueSession.ts"
 import * as SessionId from "../src/SessionId.ts"
 import * as Verdict from "../src/Verdict.ts"
 import * as RecordingProvider from "./support/RecordingProvider.ts"
@@ -53,5 +53,14 @@ describe("QueueSession", () => {
       yield* session.setState(Option.none())
       assert.deepStrictEqual(yield* session.state, RecordingProvider.state)
     })
+  )
+
+  it.effect("R4.2 a decorator hands on how a session is lost, where its provider can tell", () =>
+    Effect.gen(function* () {
+      const session = yield* accepted
+      assert.deepStrictEqual(QueueSession.lostOf(session), {})
+      const lost = Effect.never
+      assert.deepStrictEqual(QueueSession.lostOf({ ...session, lost }), { lost })
+    }).pipe(Effect.scoped)
   )
 })

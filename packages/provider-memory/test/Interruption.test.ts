@@ -178,6 +178,27 @@ describe("interruption", () => {
     }).pipe(Effect.scoped, Effect.provide(layer()))
   )
 
+  it.effect("R4.2 an accept that does not wait leaves nothing locked when it is interrupted", () =>
+    Effect.gen(function* () {
+      yield* sendOrdered(["a1"])
+      for (const asked of [Effect.asVoid(accept("a")), Effect.asVoid(acceptNext())]) {
+        for (let at = 0; at < 80; at++) {
+          const steps = Math.floor(at / 2)
+          // One that others may interrupt between any few of its steps; its scope closes with it.
+          const caller = yield* Effect.forkChild(
+            Effect.scoped(asked).pipe(
+              Effect.provideService(References.MaxOpsBeforeYield, 3 + (at % 2))
+            )
+          )
+          for (let step = 0; step < steps; step++) yield* Effect.yieldNow
+          caller.interruptUnsafe()
+          yield* Fiber.await(caller)
+          assert.strictEqual(yield* Effect.scoped(acceptNext()), "a", `after ${steps} steps`)
+        }
+      }
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("R4.1 a session's messages for an interrupted caller come again, uncounted", () =>
     Effect.gen(function* () {
       const session = yield* accept("a")

@@ -96,13 +96,16 @@ export const accept = (
 ): Failing<Option.Option<QueueSession.QueueSession>, Scope.Scope> => {
   const problem = receiving.problemOfWait(options.wait)
   if (problem !== undefined) return Effect.fail(error(problem, "acceptSession", queue.name))
-  const accepted =
-    options.sessionId === undefined
-      ? acceptNext(queue, connection, receiving.waitMillis(options.wait), hit)
-      : acceptById(queue, connection, options.sessionId)
+  const waitMillis = receiving.waitMillis(options.wait)
   const isLost = hit.failure?._tag === "Fail"
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(accepted), (hold) => {
+  return Effect.uninterruptibleMask((restore) => {
+    // What is granted at once is not let go again between the grant and the scope it is tied to.
+    const accepted =
+      options.sessionId === undefined
+        ? acceptNext(queue, connection, waitMillis, hit)
+        : acceptById(queue, connection, options.sessionId)
+    const isWaiting = options.sessionId === undefined && waitMillis > 0
+    return Effect.flatMap(isWaiting ? restore(accepted) : accepted, (hold) => {
       if (Option.isNone(hold)) return Effect.succeedNone
       const handle = Option.some(makeHandle(broker, connection, queue, hold.value))
       // Nobody knows of a session whose grant was lost: it is free when its lock runs out.
@@ -113,7 +116,7 @@ export const accept = (
         handle
       )
     })
-  )
+  })
 }
 
 const makeHandle = (
