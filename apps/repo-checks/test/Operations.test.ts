@@ -168,12 +168,15 @@ const exposition = Effect.gen(function* () {
   yield* Effect.provide(receiving, stack("june"))
   yield* gauges
   yield* onSqs
-  return yield* PrometheusMetrics.format()
+  return { text: yield* PrometheusMetrics.format(), series: yield* Metric.snapshot }
 }).pipe(Effect.provide(Layer.provideMerge(memory, registry)))
 
 let metrics: MetricQueries.Metrics = new Map()
+let series: ReadonlyArray<Metric.Metric.Snapshot> = []
 beforeAll(async () => {
-  metrics = MetricQueries.read(await Effect.runPromise(exposition))
+  const exposed = await Effect.runPromise(exposition)
+  metrics = MetricQueries.read(exposed.text)
+  series = exposed.series
 })
 
 const Rules = Schema.Struct({
@@ -222,6 +225,67 @@ const anchorOf = (heading: string): string =>
     .toLowerCase()
     .replaceAll(/[^a-z0-9 -]/gu, "")
     .replaceAll(" ", "-")
+
+/** As the page on telemetry writes what is said of nearly every metric. */
+const shortNames: Readonly<Record<string, string>> = {
+  system: "messaging.system",
+  queue: "messaging.destination.name",
+  operation: "messaging.operation.name"
+}
+
+/** One metric, by the page on telemetry or by its series. */
+interface Named {
+  readonly kind: string
+  readonly attributes: ReadonlySet<string>
+}
+
+const listed: ReadonlyMap<string, Named> = new Map(
+  Array.from(
+    Repository.read("docs/telemetry.md").text.matchAll(
+      /^\| `([^`]+)` \| (\w+(?:, s)?) \| [^|]+ \| [^|]+ \| ([^|]+) \|$/gmu
+    ),
+    ([, name = "", kind = "", words = ""]) => {
+      const attributes =
+        words.match(/\b(?:system|queue|operation)\b(?![._])|[\w.]+\.[\w.]+/gu) ?? []
+      return [name, { kind, attributes: new Set(attributes.map((one) => shortNames[one] ?? one)) }]
+    }
+  )
+)
+
+const written = (): ReadonlyMap<string, Named> => {
+  const all = new Map<string, { readonly kind: string; readonly attributes: Set<string> }>()
+  for (const { attributes = {}, id, type } of series) {
+    const { unit, ...own } = attributes
+    const kind = unit === undefined ? type.toLowerCase() : `${type.toLowerCase()}, ${unit}`
+    const known = all.get(id) ?? { kind, attributes: new Set() }
+    // Every series of a metric has the same unit.
+    assert.strictEqual(known.kind, kind, id)
+    for (const name of Object.keys(own)) known.attributes.add(name)
+    all.set(id, known)
+  }
+  return all
+}
+
+describe("the names of metrics", () => {
+  it("R9.1 are dotted, without units, and stay apart with underscores for dots", () => {
+    const found = written()
+    assert.isAbove(found.size, 25)
+    const dotted = /^(?:messaging|queue_runtime)(?:\.[a-z]+(?:_[a-z]+)*)+$/u
+    for (const [id, { attributes }] of found) {
+      assert.match(id, dotted)
+      assert.notMatch(id, /[._](?:total|count|s|ms|seconds|bytes)$/u)
+      for (const name of attributes) {
+        if (name !== "error.type") assert.match(name, dotted)
+      }
+    }
+    const exported = Array.from(found.keys(), (id) => id.replaceAll(".", "_"))
+    assert.lengthOf(new Set(exported), found.size)
+  })
+
+  it("R9.1 are those that docs/telemetry.md lists, with their kinds and attributes", () => {
+    assert.deepStrictEqual(listed, written())
+  })
+})
 
 describe("the alert rules", () => {
   it("R9.1 ask for metrics and labels that there are", () => {

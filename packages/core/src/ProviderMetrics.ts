@@ -1,5 +1,6 @@
 /**
- * What a provider shows of itself: the connections and links, or sockets, that it has open.
+ * What a provider shows of itself: the connections and links, or sockets, that it has open; and how
+ * every metric names the provider and the queue that it is about.
  *
  * **Details**
  *
@@ -13,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Defaults from "./Defaults.ts"
+import { defined } from "./internal/defined.ts"
 import { systemOf } from "./internal/telemetry/conventions.ts"
 import * as signals from "./internal/telemetry/signals.ts"
 
@@ -27,6 +29,32 @@ export interface Numbers {
   /** Where a connection has several. */
   readonly links?: number
 }
+
+/**
+ * The attributes that say what a metric is about, by OpenTelemetry's conventions: `messaging.system`, and
+ * `messaging.destination.name` where it is about one queue.
+ *
+ * **Details** A provider that the conventions do not know is called as it calls itself.
+ *
+ * **Gotchas** A registry never forgets a series: who counts by queue bounds how many queues it names.
+ *
+ * **Example** (A gauge of a provider's own)
+ *
+ * ```ts
+ * import { ProviderMetrics } from "@queue-runtime/core"
+ *
+ * ProviderMetrics.attributes("aws-sqs", "orders")
+ * // => { "messaging.system": "aws_sqs", "messaging.destination.name": "orders" }
+ * ProviderMetrics.attributes("acme") // => { "messaging.system": "acme" }
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const attributes = (provider: string, queue?: string): Readonly<Record<string, string>> => ({
+  "messaging.system": systemOf(provider),
+  ...defined({ "messaging.destination.name": queue })
+})
 
 const connections = Metric.gauge("queue_runtime.connections", {
   description: "Connections in use"
@@ -66,10 +94,10 @@ export const watch: (
 ) => Effect.Effect<void, never, Scope.Scope> = Effect.fnUntraced(function* (provider, read) {
   const { context, isMeasured } = yield* signals.decide
   if (!isMeasured) return
-  const attributes = { "messaging.system": systemOf(provider) }
+  const own = attributes(provider)
   const shown = {
-    connections: Metric.withAttributes(connections, attributes),
-    links: Metric.withAttributes(links, attributes)
+    connections: Metric.withAttributes(connections, own),
+    links: Metric.withAttributes(links, own)
   }
   const show = Effect.sync(() => {
     const now = read()

@@ -57,6 +57,14 @@ describe("ProviderMetrics", () => {
     })
   )
 
+  it("R9.1 attributes name the provider as the conventions do, and the queue if there is one", () => {
+    assert.deepStrictEqual(ProviderMetrics.attributes("azure-service-bus", "orders"), {
+      "messaging.system": "servicebus",
+      "messaging.destination.name": "orders"
+    })
+    assert.deepStrictEqual(ProviderMetrics.attributes("acme"), { "messaging.system": "acme" })
+  })
+
   it.effect("R9.2 where nobody reads metrics nothing is read", () =>
     Effect.gen(function* () {
       let reads = 0

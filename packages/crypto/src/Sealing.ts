@@ -232,7 +232,7 @@ export const make = Effect.fnUntraced(function* (
     cipher: yield* CryptoProvider.CryptoProvider,
     nonces: Option.getOrUndefined(nonces)
   }
-  const metricsOf = cryptoMetrics.make(Defaults.sessionsTrackedMax)
+  const metricsOf = cryptoMetrics.make(self.name, Defaults.sessionsTrackedMax)
   const warnings = makeWarnings()
 
   const overheads = {

@@ -34,6 +34,13 @@ const find = (id: string, attributes: Readonly<Record<string, string>>) =>
     )
   )
 
+const named = (queue: string) => ({
+  "messaging.system": "memory",
+  "messaging.destination.name": queue
+})
+
+const on = (own: Readonly<Record<string, string>>) => ({ ...named(orders), ...own })
+
 describe("Sealing: what is seen from outside", () => {
   it.effect("R8.8 plaintext is a metric each time, and a warning once in a while", () =>
     observed((lines) =>
@@ -50,9 +57,9 @@ describe("Sealing: what is seen from outside", () => {
         ]
         assert.deepStrictEqual(texts(), [sent, received])
         assert.strictEqual(lines[0]?.annotations["queue"], orders)
-        const counted = yield* find("plaintext", { queue: orders, direction: "sent" })
+        const counted = yield* find("plaintext", on({ "queue_runtime.crypto.direction": "sent" }))
         assert.deepInclude(counted?.state, { count: 4 })
-        const taken = yield* find("plaintext", { queue: orders, direction: "received" })
+        const taken = yield* find("plaintext", on({ "queue_runtime.crypto.direction": "received" }))
         assert.deepInclude(taken?.state, { count: 4 })
         yield* TestClock.adjust(Defaults.cryptoWarningPause)
         yield* sendTwo
@@ -85,11 +92,12 @@ describe("Sealing: what is seen from outside", () => {
         yield* world.sealed.send(orders, [message("a")])
         yield* world.raw.send(orders, [message("plain"), message("QRE1")])
         yield* world.sealed.receive(address, all)
-        const duration = (operation: string) => find("duration", { queue: orders, operation })
+        const duration = (operation: string) =>
+          find("duration", on({ "queue_runtime.crypto.operation": operation, unit: "s" }))
         assert.deepInclude((yield* duration("seal"))?.state, { count: 1 })
         assert.deepInclude((yield* duration("open"))?.state, { count: 1 })
-        assert.deepInclude((yield* find("key_age", { queue: orders }))?.state, { value: 3_600 })
-        const failed = yield* find("failures", { queue: orders, reason: "InvalidEnvelope" })
+        assert.deepInclude((yield* find("key_age", on({ unit: "s" })))?.state, { value: 3_600 })
+        const failed = yield* find("failures", on({ "error.type": "InvalidEnvelope" }))
         assert.deepInclude(failed?.state, { count: 1 })
         // What is lost to a person's attention is an error, with what finds it.
         const rejected = lines.filter(({ text }) => text.startsWith("a message was rejected"))
@@ -150,12 +158,12 @@ describe("Sealing: what is seen from outside", () => {
     () =>
       observed((lines) =>
         Effect.gen(function* () {
-          const metricsOf = cryptoMetrics.make(1)
+          const metricsOf = cryptoMetrics.make("memory", 1)
           yield* Metric.update(metricsOf("first").plaintextSent, 1)
           yield* Metric.update(metricsOf("second").plaintextSent, 2)
           yield* Metric.update(metricsOf("first").plaintextSent, 4)
-          assert.deepInclude((yield* find("plaintext", { queue: "first" }))?.state, { count: 5 })
-          assert.deepInclude((yield* find("plaintext", { queue: "(other)" }))?.state, { count: 2 })
+          assert.deepInclude((yield* find("plaintext", named("first")))?.state, { count: 5 })
+          assert.deepInclude((yield* find("plaintext", named("(other)")))?.state, { count: 2 })
           const warnings = makeWarnings()
           for (let queue = 0; queue <= Defaults.sessionsTrackedMax; queue++) {
             yield* warnings.sent(QueueName.makeUnsafe(`q${queue}`))

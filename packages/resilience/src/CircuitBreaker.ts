@@ -26,7 +26,7 @@
  *
  * What began before a change of state does not count after it.
  *
- * The state is the gauge `queue_runtime_breaker_state` (0 closed, 1 half-open, 2 open), each change a line
+ * The state is the gauge `queue_runtime.breaker.state` (0 closed, 1 half-open, 2 open), each change a line
  * in the log and an element of `changes`.
  *
  * **Gotchas**
@@ -150,7 +150,7 @@ export const make = Effect.fnUntraced(function* (
   options: Options & { readonly name: string }
 ): Effect.fn.Return<CircuitBreaker, QueueError.QueueError> {
   const limits = yield* breakerLimits.make(options)
-  const { breaker, changes, state } = yield* observed.make(limits, { breaker: options.name })
+  const { breaker, changes, state } = yield* observed.make(limits, options.name)
   return {
     protect: (call, effectOptions = {}) => {
       const { failuresOf, isFailure = judging.isFailure } = effectOptions
@@ -233,7 +233,7 @@ const makeLayer = Effect.fnUntraced(function* (
   const makeOne = (queue: QueueName.QueueName, label: string): Breaker =>
     new Breaker(
       limits,
-      observed.observer(context, { provider: provider.name, queue: label }, (state) => {
+      observed.observer(context, observed.ofQueue(provider.name, label), (state) => {
         PubSub.publishUnsafe(all, { queue, state })
       }),
       { provider: provider.name, queue: label }

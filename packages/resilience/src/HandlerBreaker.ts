@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function* <E = unknown>(
   options: Options<E>
 ): Effect.fn.Return<HandlerBreaker<E>, QueueError.QueueError> {
   const limits = yield* breakerLimits.make(options)
-  const { breaker, changes, state } = yield* observed.make(limits, { breaker: options.name })
+  const { breaker, changes, state } = yield* observed.make(limits, options.name)
   const { isOutage = judging.isFailure } = options
   const { machine } = breaker
 
@@ -237,7 +237,7 @@ export interface SessionHandlerBreaker<E> {
   readonly changes: Stream.Stream<SessionChange>
 }
 
-const pausedSessions = Metric.gauge("queue_runtime_breaker_sessions_paused", {
+const pausedSessions = Metric.gauge("queue_runtime.breaker.sessions.paused", {
   description: "Sessions whose circuit breaker is not closed"
 })
 
@@ -260,7 +260,7 @@ export const perSession = Effect.fnUntraced(function* <E = unknown>(
     options.sessionsMax ?? Defaults.sessionsTrackedMax
   )
   const context = yield* Effect.context()
-  const gauge = Metric.withAttributes(pausedSessions, { breaker: options.name })
+  const gauge = Metric.withAttributes(pausedSessions, observed.named(options.name).attributes)
   const changes = yield* PubSub.sliding<SessionChange>(Defaults.breakerChangesMax)
   // Only sessions whose last message failed have an entry.
   const breakers = new Map<SessionId.SessionId, Breaker>()

@@ -32,6 +32,7 @@ import {
   Defaults,
   type Message,
   type Outcome,
+  ProviderMetrics,
   QueueError,
   type QueueName,
   QueueProvider,
@@ -258,7 +259,13 @@ export interface LayerOptions extends Options {
   readonly unsureSends?: "repeat" | "fail"
 }
 
-const retries = Metric.counter("queue_runtime_retries_total", {
+/** Operations as telemetry names them, where the method of the port is called otherwise. */
+const telemetryNames: Readonly<Record<string, string>> = {
+  acceptSession: "accept",
+  renewLock: "renew"
+}
+
+const retries = Metric.counter("queue_runtime.retries", {
   description: "Calls tried again",
   incremental: true
 })
@@ -301,9 +308,8 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(
         Metric.update(
           Metric.withAttributes(retries, {
-            provider: provider.name,
-            queue: labelOf(queue),
-            operation
+            ...ProviderMetrics.attributes(provider.name, labelOf(queue)),
+            "messaging.operation.name": telemetryNames[operation] ?? operation
           }),
           1
         ),

@@ -185,7 +185,7 @@ describe("CircuitBreaker: any effect", () => {
           all.map(({ attributes, id, state }) => [id, attributes, state])
         )
         const shows = (value: number) => [
-          ["queue_runtime_breaker_state", { breaker: "billing" }, { value }]
+          ["queue_runtime.breaker.state", { "queue_runtime.breaker": "billing" }, { value }]
         ]
         assert.deepStrictEqual(yield* gauge, shows(0))
         const observer = yield* Effect.forkChild(
@@ -404,7 +404,10 @@ describe("CircuitBreaker: around a provider", () => {
         const all = yield* Metric.snapshot
         assert.deepStrictEqual(
           all.map(({ attributes, state }) => [attributes, state]),
-          ["orders", "invoices"].map((queue) => [{ provider: "scripted", queue }, { value: 2 }])
+          ["orders", "invoices"].map((queue) => [
+            { "messaging.system": "scripted", "messaging.destination.name": queue },
+            { value: 2 }
+          ])
         )
         assert.match(logs.lines[0]?.text ?? "", /last: failures inside a batch$/u)
         assert.deepStrictEqual(logs.lines[1]?.annotations, {

@@ -442,8 +442,16 @@ describe("HandlerBreaker: a breaker for each session", () => {
       const logs = Logs.capture()
       return Effect.gen(function* () {
         const breaker = yield* perSession({ failuresMax: 1, successes: 1 })
-        const gauge = Effect.map(Metric.snapshot, (all) => all.map(({ id, state }) => [id, state]))
-        const shows = (value: number) => [["queue_runtime_breaker_sessions_paused", { value }]]
+        const gauge = Effect.map(Metric.snapshot, (all) =>
+          all.map(({ attributes, id, state }) => [id, attributes, state])
+        )
+        const shows = (value: number) => [
+          [
+            "queue_runtime.breaker.sessions.paused",
+            { "queue_runtime.breaker": "tenant" },
+            { value }
+          ]
+        ]
         const observer = yield* Effect.forkChild(
           Stream.runCollect(Stream.take(breaker.changes, 4)),
           { startImmediately: true }

@@ -361,15 +361,28 @@ describe("Retry: around a provider", () => {
           ]
         )
         const [counted] = yield* Metric.snapshot
-        assert.strictEqual(counted?.id, "queue_runtime_retries_total")
+        assert.strictEqual(counted?.id, "queue_runtime.retries")
         assert.deepStrictEqual(counted?.attributes, {
-          provider: "scripted",
-          queue: "orders",
-          operation: "peek"
+          "messaging.system": "scripted",
+          "messaging.destination.name": "orders",
+          "messaging.operation.name": "peek"
         })
         assert.deepInclude(counted?.state, { count: 2 })
       }).pipe(Effect.provide(logs.layer), Effect.provideService(Metric.MetricRegistry, new Map()))
     }
+  )
+
+  it.effect("R9.1 the metric names operations as telemetry does", () =>
+    Effect.gen(function* () {
+      const { provider } = yield* world({
+        fate: ({ nth }) => (nth === 1 ? transient() : undefined)
+      })
+      yield* during(Effect.scoped(provider.acceptSession(orders, { wait: Duration.zero })))
+      const named = (yield* Metric.snapshot).map(
+        ({ attributes }) => attributes?.["messaging.operation.name"]
+      )
+      assert.deepStrictEqual(named, ["accept"])
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.effect("R6.3 the layer takes the provider below it and names itself in the stack", () => {

@@ -7,6 +7,9 @@
  * is bounded: beyond the bound sessions are counted and not tracked. Nothing here fails or holds up
  * the work that it watches.
  *
+ * Its metrics are `queue_runtime.lifecycle.*`, by `messaging.destination.name`. Those of `Telemetry`,
+ * `queue_runtime.sessions.*`, are of every session that the port handed out, a worker's or not.
+ *
  * **Gotchas** What stands here is of this process. Who else holds sessions only the broker knows.
  *
  * @since 0.1.0

@@ -41,7 +41,8 @@ const capturing = (lines: Array<Logged>) =>
 const metrics = Effect.map(Metric.snapshot, (snapshot) =>
   Object.fromEntries(
     snapshot.map(({ attributes, id: name, state }) => {
-      const { outcome, queue } = attributes ?? {}
+      const { "messaging.destination.name": queue, "queue_runtime.outcome": outcome } =
+        attributes ?? {}
       const value = "value" in state ? state.value : "count" in state ? state.count : undefined
       return [[name, queue, outcome].filter((part) => part !== undefined).join(" "), value]
     })
@@ -347,18 +348,19 @@ describe("metrics", () => {
         yield* TestClock.adjust("4 seconds")
         yield* Scope.close(scope, Exit.void)
         assert.deepStrictEqual(yield* metrics, {
-          "queue_runtime_sessions_active orders": 1,
-          "queue_runtime_sessions_active events": 1,
-          "queue_runtime_sessions_opened_total orders": 2,
-          "queue_runtime_sessions_opened_total events": 1,
-          "queue_runtime_sessions_closed_total orders": 1,
-          "queue_runtime_session_messages_total orders succeeded": 2,
-          "queue_runtime_session_messages_total orders failed": 1,
-          "queue_runtime_session_messages_total events succeeded": 1,
-          "queue_runtime_session_duration_seconds orders": 1
+          "queue_runtime.lifecycle.sessions.active orders": 1,
+          "queue_runtime.lifecycle.sessions.active events": 1,
+          "queue_runtime.lifecycle.sessions.opened orders": 2,
+          "queue_runtime.lifecycle.sessions.opened events": 1,
+          "queue_runtime.lifecycle.sessions.closed orders": 1,
+          "queue_runtime.lifecycle.handled.messages orders succeeded": 2,
+          "queue_runtime.lifecycle.handled.messages orders failed": 1,
+          "queue_runtime.lifecycle.handled.messages events succeeded": 1,
+          "queue_runtime.lifecycle.session.duration orders": 1
         })
         const duration = (yield* Metric.snapshot).find(({ type }) => type === "Histogram")
-        assert.strictEqual(duration?.id, "queue_runtime_session_duration_seconds")
+        assert.strictEqual(duration?.id, "queue_runtime.lifecycle.session.duration")
+        assert.strictEqual(duration?.attributes?.["unit"], "s")
         assert.include(JSON.stringify(duration?.state), '"sum":4')
       })
     )
@@ -372,9 +374,9 @@ describe("metrics", () => {
         const other = yield* SessionLifecycle.make()
         yield* one.opened(orders, a, Effect.void).pipe(Scope.provide(scope))
         yield* other.opened(orders, b, Effect.void)
-        assert.strictEqual((yield* metrics)["queue_runtime_sessions_active orders"], 2)
+        assert.strictEqual((yield* metrics)["queue_runtime.lifecycle.sessions.active orders"], 2)
         yield* Scope.close(scope, Exit.void)
-        assert.strictEqual((yield* metrics)["queue_runtime_sessions_active orders"], 1)
+        assert.strictEqual((yield* metrics)["queue_runtime.lifecycle.sessions.active orders"], 1)
       })
     )
   )

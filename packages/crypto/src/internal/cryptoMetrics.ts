@@ -1,18 +1,23 @@
 import type * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
+import { ProviderMetrics } from "@queue-runtime/core"
 
 const durations = Metric.boundariesFromIterable([
   0.000_005, 0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 1
 ])
+
+// Effect's exporter takes the unit of a metric from this attribute.
+const inSeconds = { unit: "s" }
 
 // Attributes of the metric itself: those of withAttributes make a new key of it at every update.
 type Attributes = Readonly<Record<string, string>>
 
 const duration = (attributes: Attributes) =>
   Metric.histogram("queue_runtime.crypto.duration", {
-    description: "Seconds to seal or to open the bodies of one call, the lookup of keys included",
+    description:
+      "How long it took to seal or to open the bodies of one call, the lookup of keys included",
     boundaries: durations,
-    attributes
+    attributes: { ...attributes, ...inSeconds }
   })
 
 const failed = (attributes: Attributes) =>
@@ -31,8 +36,8 @@ const plaintext = (attributes: Attributes) =>
 
 const keyAge = (attributes: Attributes) =>
   Metric.gauge("queue_runtime.crypto.key_age", {
-    description: "Seconds since the key that seals was made",
-    attributes
+    description: "How long ago the key that seals was made",
+    attributes: { ...attributes, ...inSeconds }
   })
 
 /** The metrics of one queue. */
@@ -45,27 +50,32 @@ export interface CryptoMetrics {
   readonly failed: (reason: string) => Effect.Effect<void>
 }
 
-const bind = (queue: string): CryptoMetrics => ({
-  sealed: duration({ queue, operation: "seal" }),
-  opened: duration({ queue, operation: "open" }),
-  keyAge: keyAge({ queue }),
-  plaintextSent: plaintext({ queue, direction: "sent" }),
-  plaintextReceived: plaintext({ queue, direction: "received" }),
-  failed: (reason) => Metric.update(failed({ queue, reason }), 1)
-})
+const bind = (provider: string, queue: string): CryptoMetrics => {
+  const about = ProviderMetrics.attributes(provider, queue)
+  const doing = (operation: string) => ({ ...about, "queue_runtime.crypto.operation": operation })
+  const going = (direction: string) => ({ ...about, "queue_runtime.crypto.direction": direction })
+  return {
+    sealed: duration(doing("seal")),
+    opened: duration(doing("open")),
+    keyAge: keyAge(about),
+    plaintextSent: plaintext(going("sent")),
+    plaintextReceived: plaintext(going("received")),
+    failed: (reason) => Metric.update(failed({ ...about, "error.type": reason }), 1)
+  }
+}
 
 /** Stands for the queues beyond the bound. No queue can have this name. */
 const otherQueues = "(other)"
 
 /** The metrics of each queue, bound once: a metric is never forgotten by its registry. */
-export const make = (queuesMax: number): ((queue: string) => CryptoMetrics) => {
+export const make = (provider: string, queuesMax: number): ((queue: string) => CryptoMetrics) => {
   const known = new Map<string, CryptoMetrics>()
-  const others = bind(otherQueues)
+  const others = bind(provider, otherQueues)
   return (queue) => {
     const found = known.get(queue)
     if (found !== undefined) return found
     if (known.size >= queuesMax) return others
-    const made = bind(queue)
+    const made = bind(provider, queue)
     known.set(queue, made)
     return made
   }

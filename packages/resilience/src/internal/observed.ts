@@ -1,4 +1,4 @@
-import { Defaults, HandlerFailure } from "@queue-runtime/core"
+import { Defaults, HandlerFailure, ProviderMetrics } from "@queue-runtime/core"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -20,7 +20,7 @@ export type State =
 export const toState = (state: breakerMachine.State): State =>
   state._tag === "Open" ? { _tag: "Open", until: DateTime.makeUnsafe(state.until) } : state
 
-const gauge = Metric.gauge("queue_runtime_breaker_state", {
+const gauge = Metric.gauge("queue_runtime.breaker.state", {
   description: "State of a circuit breaker: 0 closed, 1 half-open, 2 open"
 })
 
@@ -52,31 +52,46 @@ export const log =
     return Effect.annotateLogs(line(), annotations)
   }
 
+/** What a breaker is called: by its metric and by its log lines. */
+export interface Names {
+  readonly attributes: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+/** A breaker that has a name of its own. */
+export const named = (name: string): Names => ({
+  attributes: { "queue_runtime.breaker": name },
+  annotations: { breaker: name }
+})
+
+/** The breaker of one queue of a provider. */
+export const ofQueue = (provider: string, queue: string): Names => ({
+  attributes: ProviderMetrics.attributes(provider, queue),
+  annotations: { provider, queue }
+})
+
 /** Gauge, log and whoever listens. The gauge goes to the registry of whoever made the breaker. */
 export const observer = (
   context: Context.Context<never>,
-  attributes: Readonly<Record<string, string>>,
+  names: Names,
   publish: (state: State) => void
 ): Observer => {
-  const own = Metric.withAttributes(gauge, attributes)
+  const own = Metric.withAttributes(gauge, names.attributes)
   return {
     changed: (state) => {
       own.updateUnsafe(numbers[state._tag], context)
       publish(toState(state))
     },
-    log: log(attributes)
+    log: log(names.annotations)
   }
 }
 
 /** A breaker with its state as a gauge, in the log and as a stream that begins with the state now. */
-export const make = Effect.fnUntraced(function* (
-  limits: breakerMachine.Limits,
-  attributes: Readonly<Record<string, string>>
-) {
+export const make = Effect.fnUntraced(function* (limits: breakerMachine.Limits, name: string) {
   const context = yield* Effect.context()
   const capacity = Defaults.breakerChangesMax
   const changes = yield* PubSub.sliding<State>({ capacity, replay: 1 })
-  const observing = observer(context, attributes, (state) => {
+  const observing = observer(context, named(name), (state) => {
     PubSub.publishUnsafe(changes, state)
   })
   const breaker = new Breaker(limits, observing)

@@ -1,27 +1,30 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 
-const active = Metric.gauge("queue_runtime_sessions_active", {
-  description: "Sessions held now"
+// Not those of Telemetry, which counts what the port hands out: these are of the holders here.
+const active = Metric.gauge("queue_runtime.lifecycle.sessions.active", {
+  description: "Sessions that workers of this process hold now"
 })
 
-const opened = Metric.counter("queue_runtime_sessions_opened_total", {
-  description: "Sessions accepted",
+const opened = Metric.counter("queue_runtime.lifecycle.sessions.opened", {
+  description: "Sessions that workers took",
   incremental: true
 })
 
-const closed = Metric.counter("queue_runtime_sessions_closed_total", {
-  description: "Sessions given up",
+const closed = Metric.counter("queue_runtime.lifecycle.sessions.closed", {
+  description: "Sessions that workers gave up",
   incremental: true
 })
 
-const messages = Metric.counter("queue_runtime_session_messages_total", {
+const messages = Metric.counter("queue_runtime.lifecycle.handled.messages", {
   description: "Messages of sessions that were handled, by outcome",
   incremental: true
 })
 
-const durationSeconds = Metric.histogram("queue_runtime_session_duration_seconds", {
-  description: "How long a session was held",
+const durationSeconds = Metric.histogram("queue_runtime.lifecycle.session.duration", {
+  description: "How long a worker held a session",
+  // Effect's exporter takes the unit of a metric from this attribute.
+  attributes: { unit: "s" },
   // A turn is seconds to minutes; what is above an hour is all the same.
   boundaries: Metric.boundariesFromIterable([0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3_600])
 })
@@ -37,17 +40,16 @@ export interface SessionMetrics {
 export const otherQueues = "(other)"
 
 const bind = (queue: string): SessionMetrics => {
+  const own = { "messaging.destination.name": queue }
   const [activeHere, openedHere, closedHere, lastedHere] = [
-    Metric.withAttributes(active, { queue }),
-    Metric.withAttributes(opened, { queue }),
-    Metric.withAttributes(closed, { queue }),
-    Metric.withAttributes(durationSeconds, { queue })
+    Metric.withAttributes(active, own),
+    Metric.withAttributes(opened, own),
+    Metric.withAttributes(closed, own),
+    Metric.withAttributes(durationSeconds, own)
   ]
-  const succeeded = Metric.update(
-    Metric.withAttributes(messages, { queue, outcome: "succeeded" }),
-    1
-  )
-  const failed = Metric.update(Metric.withAttributes(messages, { queue, outcome: "failed" }), 1)
+  const ended = (outcome: string) =>
+    Metric.update(Metric.withAttributes(messages, { ...own, "queue_runtime.outcome": outcome }), 1)
+  const [succeeded, failed] = [ended("succeeded"), ended("failed")]
   // The gauge is moved, not set: several workers of a process may hold sessions of one queue.
   return {
     opened: Effect.andThen(Metric.update(openedHere, 1), Metric.modify(activeHere, 1)),

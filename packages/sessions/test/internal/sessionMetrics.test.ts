@@ -16,8 +16,8 @@ describe("sessionMetrics", () => {
       const metricsOf = sessionMetrics.make(2)
       for (const queue of ["a", "b", "c", "d", "a"]) yield* metricsOf(queue).opened
       const opened = (yield* Metric.snapshot)
-        .filter(({ id }) => id === "queue_runtime_sessions_opened_total")
-        .map(({ attributes, state }) => [attributes?.["queue"], state])
+        .filter(({ id }) => id === "queue_runtime.lifecycle.sessions.opened")
+        .map(({ attributes, state }) => [attributes?.["messaging.destination.name"], state])
       assert.deepStrictEqual(opened, [
         ["a", { count: 2, incremental: true }],
         ["b", { count: 1, incremental: true }],

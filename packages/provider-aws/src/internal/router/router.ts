@@ -4,7 +4,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
-import { Defaults, type Outcome, type QueueError } from "@queue-runtime/core"
+import { Defaults, type Outcome, ProviderMetrics, type QueueError } from "@queue-runtime/core"
+import { provider } from "../errors.ts"
 import * as arriving from "./arriving.ts"
 import { Attempts } from "./attempts.ts"
 import * as burying from "./burying.ts"
@@ -23,12 +24,12 @@ const bufferIdle = Duration.toMillis(Defaults.sqsBufferIdle)
 const scanSecondsMax = Duration.toSeconds(Defaults.sqsScanVisibility)
 const waitSecondsMax = Duration.toSeconds(Defaults.sqsReceiveWaitMax)
 
-const foreign = Metric.counter("queue_runtime_sqs_foreign_received_total", {
+const foreign = Metric.counter("queue_runtime.sqs.foreign.groups", {
   description: "Message groups received that nobody waited for",
   incremental: true
 })
 
-const limited = Metric.counter("queue_runtime_sqs_scan_limited_total", {
+const limited = Metric.counter("queue_runtime.sqs.limited.scans", {
   description: "Scans for a session that ended since too many other groups were in the way",
   incremental: true
 })
@@ -56,9 +57,9 @@ export class Router {
       changed: (group) => this.changed(group),
       lose: (group, from, now) => this.lose(group, from, now)
     }
-    const queue = line.address.queue
-    this.countForeign = Metric.update(Metric.withAttributes(foreign, { queue }), 1)
-    this.countLimited = Metric.update(Metric.withAttributes(limited, { queue }), 1)
+    const about = ProviderMetrics.attributes(provider, line.address.queue)
+    this.countForeign = Metric.update(Metric.withAttributes(foreign, about), 1)
+    this.countLimited = Metric.update(Metric.withAttributes(limited, about), 1)
     this.#attempts = new Attempts(line)
     this.poller = new Poller({
       pollersMax: line.settings.pollersMax,
