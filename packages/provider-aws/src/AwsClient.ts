@@ -4,10 +4,11 @@
  *
  * **Details**
  *
- * Built with the first call and destroyed, its sockets with it, when the scope closes. It never retries:
- * that is a policy's work, and the SDK's own retries would multiply with it. Every call has a time limit,
- * and an interrupted one is aborted. Credentials refresh by themselves; when the service says that they
- * have expired before they said so, they are fetched anew for the next call.
+ * Built with the first call and destroyed, its sockets with it, when the scope closes; the SDK's code is
+ * loaded when the first client is made, and not with this package. It never retries: that is a policy's
+ * work, and the SDK's own retries would multiply with it. Every call has a time limit, and an interrupted
+ * one is aborted. Credentials refresh by themselves; when the service says that they have expired before
+ * they said so, they are fetched anew for the next call.
  *
  * @since 0.1.0
  */
@@ -21,10 +22,12 @@ import { ProviderMetrics, type QueueAddress, type QueueError } from "@queue-runt
 import * as AwsConfig from "./AwsConfig.ts"
 import { defined } from "./internal/defined.ts"
 import * as errors from "./internal/errors.ts"
-import * as resolving from "./internal/resolving.ts"
-import * as sdk from "./internal/sdk.ts"
+import { load } from "./internal/loading.ts"
+import type * as onSdk from "./internal/onSdk.ts"
+import type * as resolving from "./internal/resolving.ts"
+import type * as sdk from "./internal/sdk.ts"
 import * as sdkVersion from "./internal/sdkVersion.ts"
-import * as transport from "./internal/transport.ts"
+import type { Transport } from "./internal/transport.ts"
 import * as underWay from "./internal/underWay.ts"
 
 /**
@@ -116,10 +119,14 @@ export class AwsClient extends Context.Service<AwsClient, Service>()(
 class Connection {
   readonly #make: () => SQSClient
   #client: SQSClient | undefined
-  #own: transport.Transport | undefined
+  #own: Transport | undefined
   isClosed = false
 
-  constructor(config: AwsConfig.AwsConfig, requestHandler: RequestHandler | undefined) {
+  constructor(
+    { sdk, transport }: typeof onSdk,
+    config: AwsConfig.AwsConfig,
+    requestHandler: RequestHandler | undefined
+  ) {
     this.#make = () => sdk.make(config, requestHandler ?? (this.#own ??= transport.make(config)))
   }
 
@@ -215,14 +222,15 @@ export const make: (
 ) {
   const config = yield* AwsConfig.make(options)
   yield* sdkVersion.check()
-  const connection = new Connection(config, requestHandler)
+  const loaded = yield* load
+  const connection = new Connection(loaded, config, requestHandler)
   // Before it is there, and so until it is closed.
   if (requestHandler === undefined) {
     yield* ProviderMetrics.watch(errors.provider, () => ({ connections: connection.socketsInUse }))
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => connection.close()))
   const use = makeUse(config, connection, yield* underWay.make)
-  return { config, use, ...(yield* resolving.make(config, use)) }
+  return { config, use, ...(yield* loaded.resolving.make(config, use)) }
 })
 
 /**

@@ -34,7 +34,7 @@ import * as Scope from "effect/Scope"
 import { Defaults, MessageId, QueueError, QueueProvider } from "@queue-runtime/core"
 import * as AwsClient from "./AwsClient.ts"
 import type * as AwsConfig from "./AwsConfig.ts"
-import * as sqs from "./internal/sqs.ts"
+import { load } from "./internal/loading.ts"
 import { Receipts } from "./internal/router/receipts.ts"
 import type { Shared } from "./internal/router/line.ts"
 import { Lines } from "./internal/router/lines.ts"
@@ -91,6 +91,7 @@ export const make: Effect.Effect<
   AwsClient.AwsClient | Scope.Scope
 > = Effect.gen(function* () {
   const client = yield* AwsClient.AwsClient
+  const { sqs } = yield* load
   const plane = sqs.make(client)
   const { known, left } = yield* starting.look(client.config, plane)
   const prefix = yield* MessageId.generate

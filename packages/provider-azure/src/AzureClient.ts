@@ -5,8 +5,9 @@
  * **Details**
  *
  * A connection is made with the first call that needs it and closed, its links with it, when the scope
- * closes. The SDK never retries: that is a policy's work, and its own retries would multiply with it.
- * Every call has a time limit, and an interrupted one is aborted.
+ * closes; the SDK's code is loaded when the first client is made, and not with this package. The SDK never
+ * retries: that is a policy's work, and its own retries would multiply with it. Every call has a time
+ * limit, and an interrupted one is aborted.
  *
  * **Gotchas**
  *
@@ -26,7 +27,7 @@ import type * as Scope from "effect/Scope"
 import { ProviderMetrics, type QueueError } from "@queue-runtime/core"
 import * as AzureConfig from "./AzureConfig.ts"
 import * as calls from "./internal/calls.ts"
-import * as connection from "./internal/connection.ts"
+import type * as connection from "./internal/connection.ts"
 import { defined } from "./internal/defined.ts"
 import * as errors from "./internal/errors.ts"
 import * as sdkVersion from "./internal/sdkVersion.ts"
@@ -88,9 +89,15 @@ export class AzureClient extends Context.Service<AzureClient, Service>()(
   "@queue-runtime/provider-azure/AzureClient"
 ) {}
 
-const open = (config: AzureConfig.AzureConfig): Effect.Effect<Connection, never, Scope.Scope> =>
+/** All that imports the SDK's code, which takes longer to load than all else together. */
+const load = Effect.promise(() => import("./internal/connection.ts"))
+
+const open = (
+  { Connection: Opened }: typeof connection,
+  config: AzureConfig.AzureConfig
+): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => new connection.Connection(config)),
+    Effect.sync(() => new Opened(config)),
     (self) => self.close
   )
 
@@ -108,15 +115,16 @@ export const make: (
   function* (options) {
     const config = yield* AzureConfig.make(options)
     yield* sdkVersion.check()
+    const loaded = yield* load
     const opened: Array<Connection> = []
     // Before they are there, and so until they are closed.
     yield* ProviderMetrics.watch(errors.provider, () => ({
       connections: opened.filter((one) => one.isOpen).length,
       links: opened.reduce((sum, { links }) => sum + links, 0)
     }))
-    const first = yield* open(config)
+    const first = yield* open(loaded, config)
     const others = yield* Effect.forEach(Array.from({ length: config.connections - 1 }), () =>
-      open(config)
+      open(loaded, config)
     )
     opened.push(first, ...others)
     const use: Service["use"] = (f, { operation = "use", queue, timeout } = {}) =>
