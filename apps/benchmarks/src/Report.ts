@@ -52,7 +52,7 @@ export const isMet = ({ absolute, better, ours, ratio, target }: Case): boolean 
   return better === "higher" ? value >= target : value <= target
 }
 
-const targetOf = ({ absolute, better, target }: Case): string =>
+export const targetOf = ({ absolute, better, target }: Case): string =>
   target === undefined
     ? ""
     : `${absolute === true ? "ours " : ""}${better === "higher" ? "≥" : "≤"} ${target}`
@@ -75,7 +75,7 @@ export const write = (path: string, cases: ReadonlyArray<Case>): void => {
   writeFileSync(path, `[\n${rows.join(",\n")}\n]\n`)
 }
 
-const figure = (value: number): string =>
+export const figure = (value: number): string =>
   value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3)
 
 /** Aligned columns, for a terminal. */

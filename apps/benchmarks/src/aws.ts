@@ -1,6 +1,7 @@
 /** SQS: ours beside the SDK by hand, sqs-consumer and sqs-producer, on one server in a process of its own. */
 import type { SQSClient } from "@aws-sdk/client-sqs"
 import * as Effect from "effect/Effect"
+import { setTimeout } from "node:timers/promises"
 import * as v8 from "node:v8"
 import * as vm from "node:vm"
 import * as ours from "./aws/ours.ts"
@@ -127,6 +128,8 @@ const slowEvery = 20
 const slowMillis = 200
 const quickMillis = 10
 const slowConcurrency = 20
+/** Fewer: who waits for a whole batch takes ten seconds for them. */
+const slowMessages = 1_000
 
 const handlerMillis = (index: number): number =>
   index % slowEvery === slowEvery - 1 ? slowMillis : quickMillis
@@ -134,31 +137,54 @@ const handlerMillis = (index: number): number =>
 /** When the last of them ends, if each takes the first place that gets free. */
 const idealWindow = (): number => {
   const places = Array.from({ length: slowConcurrency }, () => 0)
-  for (let index = 0; index < messages; index++) {
+  for (let index = 0; index < slowMessages; index++) {
     const free = Math.min(...places)
     places[places.indexOf(free)] = free + handlerMillis(index)
   }
   return Math.max(...places)
 }
 
-/** A twentieth of the handlers take twenty times as long. */
-const slowHandlers = async (world: World): Promise<Report.Case> => {
-  const elapsed: Array<number> = []
-  for (let round = 0; round <= rounds; round++) {
-    let next = 0
-    const handler = Effect.suspend(() => Effect.sleep(handlerMillis(next++)))
-    const cost = await onQueue(world, messages, ({ name }) =>
-      world.runtime.runPromise(ours.timedConsume(name, messages, slowConcurrency, handler))
-    )
-    if (round > 0) elapsed.push(cost.elapsed)
+/** A twentieth of the handlers take twenty times as long; of all sides as many run side by side. */
+const slowHandlers = async (world: World): Promise<ReadonlyArray<Report.Case>> => {
+  const { runtime, sdk } = world
+  let next = 0
+  const sleep = () => setTimeout(handlerMillis(next++))
+  const side = slowConcurrency / server.batch
+  const sides = {
+    ours: ({ name }: server.Queue) =>
+      runtime.runPromise(
+        ours.timedConsume(
+          name,
+          slowMessages,
+          slowConcurrency,
+          Effect.suspend(() => Effect.sleep(handlerMillis(next++)))
+        )
+      ),
+    single: ({ url }: server.Queue) => peers.consumeSingles(sdk, url, slowMessages, sleep, side),
+    batch: ({ url }: server.Queue) => peers.consumeBatches(sdk, url, slowMessages, sleep, side)
   }
-  return Report.ofRounds({
-    case: "sqs consume with 5 % slow handlers: ms, ours / an ideal sliding window",
-    ours: elapsed,
-    peer: elapsed.map(idealWindow),
-    target: 1.2,
-    better: "lower"
-  })
+  const tasks = Object.entries(sides).map(([name, work]): measure.Task => ({
+    name,
+    sample: async () => {
+      next = 0
+      return (await onQueue(world, slowMessages, work)).elapsed * 1e6
+    }
+  }))
+  const found = await measure.rounds(tasks, { rounds: 3, samples: 1 })
+  const millis = (name: keyof typeof sides) => (found.get(name) ?? []).map((one) => one / 1e6)
+  const compare = (what: string, peer: ReadonlyArray<number>, target: number): Report.Case =>
+    Report.ofRounds({
+      case: `sqs consume with 5 % slow handlers: ms, ours / ${what}`,
+      ours: millis("ours"),
+      peer,
+      target,
+      better: "lower"
+    })
+  return [
+    compare("an ideal sliding window", millis("ours").map(idealWindow), 1.2),
+    compare("sqs-consumer, single", millis("single"), 1),
+    compare("sqs-consumer, batch", millis("batch"), 1)
+  ]
 }
 
 const collect = (): void => {
@@ -249,7 +275,7 @@ export const run = async (): Promise<ReadonlyArray<Report.Case>> => {
       cpus("one batch of 2,000 / batches by hand", "our batch", "raw batch"),
       cpus("single sends of 100 fibers / batches by hand", "our singles", "raw batch"),
       cpus("consume / one loop by hand", "our consume", "raw consume"),
-      await slowHandlers(world),
+      ...(await slowHandlers(world)),
       await memory(world)
     ]
   } finally {

@@ -1,4 +1,7 @@
-/** How the cost of a message grows: with the queue, with its sessions, and with who receives from it. */
+/**
+ * How the cost of a message grows: with the queue, with its sessions, with the fibers that send and with
+ * those that receive.
+ */
 import {
   Message,
   MessageId,
@@ -15,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
+import * as fit from "./fit.ts"
 import * as measure from "./measure.ts"
 import * as Report from "./Report.ts"
 
@@ -101,6 +105,33 @@ const byConsumers = (consumers: number) =>
     yield* Effect.forEach(fibers, Fiber.interrupt, { discard: true })
   })
 
+/** So many, each sending, receiving and completing its share of the messages. */
+const byFibers = (fibers: number) =>
+  Effect.gen(function* () {
+    const provider = yield* QueueProvider.QueueProvider
+    let next = 0
+    const cycle = Effect.gen(function* () {
+      const id = ids[next++]
+      if (id === undefined) return
+      yield* provider.send(queue, [Message.stamp(message, id)])
+      // Others get their turn between a send and a receive.
+      yield* Effect.yieldNow
+      const received = yield* provider.receive(address, now)
+      yield* isOne(received)
+      yield* provider.settle(
+        received.map(({ receipt }) => receipt),
+        Verdict.complete
+      )
+    })
+    const share = Effect.forEach(Array.from({ length: messages / fibers }), () => cycle, {
+      discard: true
+    })
+    yield* Effect.forEach(Array.from({ length: fibers }), () => share, {
+      concurrency: "unbounded",
+      discard: true
+    })
+  })
+
 type Work<E> = Effect.Effect<void, E, QueueProvider.QueueProvider>
 
 interface Size<E> {
@@ -158,32 +189,69 @@ const grown = async <E>(what: string, sizes: ReadonlyArray<Size<E>>) => {
   }
   const found = await measure.rounds(tasks, { warm: 3, rounds: 9, samples: 3 })
   for (const close of closing) await close()
-  const [smallest] = sizes
-  const micros = (size: number) => (found.get(String(size)) ?? []).map((one) => one / 1_000)
-  const ratioOfLogarithms = (size: number, least: number) =>
-    Math.log2(size + 1) / Math.log2(least + 1)
-  return sizes.flatMap(({ size }) => {
-    const least = smallest?.size ?? size
-    if (size === least) return []
+  return casesOf(
+    what,
+    sizes.map(({ size }) => size),
+    (size) => ({
+      steps: measure.median(steps.get(String(size)) ?? []),
+      micros: (found.get(String(size)) ?? []).map((one) => one / 1_000)
+    })
+  )
+}
+
+interface Found {
+  readonly steps: number
+  /** Of each round. */
+  readonly micros: ReadonlyArray<number>
+}
+
+/** As much as the logarithm grows, and where that is next to nothing, what a machine differs by. */
+const targetOf = (size: number, least: number): number =>
+  Math.round(Math.max(1.5, Math.log2(size + 1) / Math.log2(least + 1)) * 100) / 100
+
+const casesOf = (
+  what: string,
+  sizes: ReadonlyArray<number>,
+  found: (size: number) => Found
+): ReadonlyArray<Report.Case> => {
+  const least = Math.min(...sizes)
+  const most = Math.max(...sizes)
+  const low = found(least)
+  const one = (size: number): ReadonlyArray<Report.Case> => {
     const name = `growth: ${size.toLocaleString("en")} ${what} / ${least.toLocaleString("en")}`
-    const target = Math.round(Math.max(1.5, ratioOfLogarithms(size, least)) * 100) / 100
+    const { micros, steps } = found(size)
+    const target = targetOf(size, least)
     return [
       Report.make({
         case: `${name}: steps a message`,
-        ours: measure.median(steps.get(String(size)) ?? []),
-        peer: measure.median(steps.get(String(least)) ?? []),
+        ours: steps,
+        peer: low.steps,
         target,
         better: "lower"
       }),
       Report.ofRounds({
         case: `${name}: CPU µs a message`,
-        ours: micros(size),
-        peer: micros(least),
+        ours: micros,
+        peer: low.micros,
         target,
         better: "lower"
       })
     ]
-  })
+  }
+  /** The exponent of the power of the size that its costs fit best, beside that of its logarithm. */
+  const fitted = (unit: string, cost: (size: number) => number): Report.Case =>
+    Report.make({
+      case: `growth: exponent over ${least.toLocaleString("en")} to ${most.toLocaleString("en")} ${what} / that of O(log n): ${unit} a message`,
+      ours: fit.exponent(sizes.map((size) => [size, cost(size)])),
+      peer: fit.exponent(sizes.map((size) => [size, Math.log2(size + 1)])),
+      target: 1,
+      better: "lower"
+    })
+  return [
+    ...sizes.filter((size) => size !== least).flatMap(one),
+    fitted("steps", (size) => found(size).steps),
+    fitted("CPU µs", (size) => measure.median(found(size).micros))
+  ]
 }
 
 const sized =
@@ -202,6 +270,10 @@ export const run = async (): Promise<ReadonlyArray<Report.Case>> => [
     [1, 100, 10_000].map(
       sized((size) => ({ sessions: true, filled: 20_000, work: onSessions(size) }))
     )
+  )),
+  ...(await grown(
+    "fibers",
+    [1, 10, 100, 1_000].map(sized((size) => ({ ...plain, work: byFibers(size) })))
   )),
   ...(await grown(
     "consumers",

@@ -57,19 +57,24 @@ export const receiveAndDelete = async (
   await Promise.all(Array.from({ length: loops }, loop))
 }
 
-const consume = (options: ConsumerOptions, messages: number): Promise<void> =>
+/** Of so many side by side, until they have processed all of them together. */
+const consume = (options: ConsumerOptions, messages: number, side: number): Promise<void> =>
   new Promise((resolve, reject) => {
     let done = 0
-    const consumer = Consumer.create({ ...options, batchSize: batch, waitTimeSeconds: 1 })
-    consumer.on("message_processed", () => {
-      done++
-      if (done !== messages) return
-      consumer.stop()
-      resolve()
-    })
-    consumer.on("error", reject)
-    consumer.on("processing_error", reject)
-    consumer.start()
+    const consumers = Array.from({ length: side }, () =>
+      Consumer.create({ ...options, batchSize: batch, waitTimeSeconds: 1 })
+    )
+    for (const consumer of consumers) {
+      consumer.on("message_processed", () => {
+        done++
+        if (done !== messages) return
+        for (const one of consumers) one.stop()
+        resolve()
+      })
+      consumer.on("error", reject)
+      consumer.on("processing_error", reject)
+      consumer.start()
+    }
   })
 
 /** sqs-consumer with a handler of one message: ten at a time, each deleted alone. */
@@ -77,7 +82,8 @@ export const consumeSingles = (
   sqs: SQSClient,
   queueUrl: string,
   messages: number,
-  handle: (message: Message) => Promise<void>
+  handle: (message: Message) => Promise<void>,
+  side = 1
 ): Promise<void> =>
   consume(
     {
@@ -88,7 +94,8 @@ export const consumeSingles = (
         return message
       }
     },
-    messages
+    messages,
+    side
   )
 
 /** sqs-consumer with a handler of a batch: ten at a time, deleted together. */
@@ -96,7 +103,8 @@ export const consumeBatches = (
   sqs: SQSClient,
   queueUrl: string,
   messages: number,
-  handle: (message: Message) => Promise<void>
+  handle: (message: Message) => Promise<void>,
+  side = 1
 ): Promise<void> =>
   consume(
     {
@@ -107,5 +115,6 @@ export const consumeBatches = (
         return received
       }
     },
-    messages
+    messages,
+    side
   )

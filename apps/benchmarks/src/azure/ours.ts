@@ -1,8 +1,10 @@
-/** The provider itself: what a stack above it costs is its own affair. */
+/** The provider itself, since what a stack above it costs is its own affair; and the bare stack. */
 import {
+  Batching,
   Message,
   MessageId,
   QueueAddress,
+  QueueClient,
   type QueueError,
   QueueName,
   QueueProvider,
@@ -14,7 +16,7 @@ import { AzureProvider } from "@queue-runtime/provider-azure"
 import { randomUUID } from "node:crypto"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import { body, ordered, plain } from "./server.ts"
 
@@ -28,6 +30,12 @@ export const layer = (
       [ordered]: { lockDuration: "5 minutes", sessions: true }
     }
   })
+
+/** Client, batching, provider. */
+export const client = (
+  connectionString: string
+): Layer.Layer<QueueClient.QueueClient, QueueError.QueueError> =>
+  QueueClient.layer().pipe(Layer.provide(Batching.layer()), Layer.provide(layer(connectionString)))
 
 export const runtime = (connectionString: string) => ManagedRuntime.make(layer(connectionString))
 

@@ -1,4 +1,6 @@
-/** Imports measured in a process of their own, from the built packages, as an installed program has them. */
+/**
+ * Imports measured in a process of their own, from the built packages, as an installed program has them.
+ */
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -31,7 +33,8 @@ if (process.env.COUNT === "1") {
   registerHooks({
     load(url, context, next) {
       modules++
-      if (/@aws-sdk|@smithy|@azure|rhea/.test(url)) ofSdks++
+      // What says the version of one is no code of it.
+      if (/@aws-sdk|@smithy|@azure|rhea/.test(url) && !url.endsWith(".json")) ofSdks++
       return next(url, context)
     }
   })
@@ -42,10 +45,14 @@ const { user, system } = process.cpuUsage(before)
 process.stdout.write(JSON.stringify({ cpu: (user + system) / 1000, modules, ofSdks }))
 `
 
-const run = async (statement: string, env: NodeJS.ProcessEnv): Promise<Loaded> => {
+const run = async (
+  statement: string,
+  env: NodeJS.ProcessEnv,
+  flags: ReadonlyArray<string> = []
+): Promise<Loaded> => {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ["--input-type=module", "--eval", script(statement)],
+    [...flags, "--input-type=module", "--eval", script(statement)],
     { cwd: folder, env: { ...process.env, NODE_OPTIONS: "", ...env } }
   )
   return decode(stdout)
@@ -53,6 +60,10 @@ const run = async (statement: string, env: NodeJS.ProcessEnv): Promise<Loaded> =
 
 /** How many modules; slower, since each of them is asked about. */
 export const counted = (statement: string): Promise<Loaded> => run(statement, { COUNT: "1" })
+
+/** The same from the sources, which need no build. */
+export const countedInSource = (statement: string): Promise<Loaded> =>
+  run(statement, { COUNT: "1" }, ["--conditions=@queue-runtime/source"])
 
 export const timed = (statement: string): Promise<Loaded> => run(statement, {})
 
