@@ -40,8 +40,9 @@ export interface Flags {
 export const help = `pnpm contract [--provider NAME] [--rule ID]… [--seed N]
 
   --provider  one provider alone, and no sabotages: ${providers.map(({ name }) => name).join(", ")};
-              a name stands for its variants as well: aws for aws-stack and aws-fauxqs. A stack is the
-              provider behind sealing, batching, breaker, retry, time-out and telemetry
+              a name stands for its variants as well: aws for aws-stack, aws-sessions and aws-fauxqs. A
+              stack is the provider behind sealing, batching, breaker, retry, time-out and telemetry;
+              aws-sessions is behind leases in DynamoDB
   --rule      these rules alone: on every provider, and which sabotages break them
   --seed      of the model-based rules (default: 1)
 

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { dirname } from "node:path"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Command from "./simulate/command.ts"
 import * as Live from "./simulate/live.ts"
@@ -33,11 +33,17 @@ const write = (report: object): void => {
   writeFileSync(reportPath, `${JSON.stringify({ ...before(), ...report }, undefined, 2)}\n`)
 }
 
+/** Of a live run that went wrong, which no seed brings back: an event a line. */
+const writeHistory = (name: string, events: ReadonlyArray<object>): void => {
+  const lines = events.map((event) => JSON.stringify(event))
+  writeFileSync(join(dirname(reportPath), `${name}.jsonl`), `${lines.join("\n")}\n`)
+}
+
 /** Of a run of seeds, or of a hunt: what the other kind says stays. */
 const partOf = (
   flags: Command.Flags,
-  { found, hunts, planted, ...seeds }: Command.Report
-): object => (flags.planted === undefined ? seeds : { planted, found, hunts })
+  { found, hunts, planted, shortStories, ...seeds }: Command.Report
+): object => (flags.planted === undefined ? seeds : { planted, found, shortStories, hunts })
 
 const program = Effect.gen(function* () {
   const flags = yield* Command.read(process.argv.slice(2))
@@ -46,9 +52,18 @@ const program = Effect.gen(function* () {
     return 0
   }
   if (flags.live !== undefined) {
-    const soak = yield* Live.run({ provider: flags.live, minutes: flags.minutes ?? 20, say })
+    const { live, minutes = 20, seed, server = "own" } = flags
+    const soak = yield* Live.run({
+      provider: live,
+      server,
+      minutes,
+      say,
+      ...(seed === undefined ? {} : { seed })
+    })
     yield* print(soak.text)
-    write({ [`live-${flags.live}`]: soak.report })
+    const name = server === "own" ? `live-${live}` : `live-${live}-${server}`
+    write({ [name]: soak.report })
+    if (!soak.isGood) writeHistory(name, soak.history.events)
     return soak.isGood ? 0 : 1
   }
   if (flags.seed !== undefined) {

@@ -14,14 +14,14 @@ import { AwsProvider } from "@queue-runtime/provider-aws"
 import { SessionWorker } from "@queue-runtime/sessions"
 import { SqsEmulator } from "@queue-runtime/sqs-emulator"
 import { Context, Effect, Fiber, Layer, References, Result, type Scope } from "effect"
-import * as sqsFaultProxy from "./support/sqsFaultProxy.ts"
+import * as sqsProxy from "../src/proxy/sqs.ts"
 
 const orders = QueueName.makeUnsafe("orders")
 const events = QueueName.makeUnsafe("events")
 
 interface World {
   readonly client: QueueClient.QueueClient["Service"]
-  readonly proxy: sqsFaultProxy.SqsFaultProxy
+  readonly proxy: sqsProxy.SqsProxy
   readonly server: SqsEmulator.Service
 }
 
@@ -30,7 +30,7 @@ type Failure = QueueError.QueueError | SqsEmulator.StartFailed
 /** The stack of an application, over a socket, a proxy and another socket. */
 const world = Effect.gen(function* (): Effect.fn.Return<World, Failure, Scope.Scope> {
   const server = yield* SqsEmulator.make({ queues: { orders: {}, "events.fifo": {} } })
-  const proxy = yield* sqsFaultProxy.make(server.endpoint)
+  const proxy = yield* sqsProxy.make(server.endpoint)
   const layer = QueueClient.layer().pipe(
     Layer.provide(Batching.layer()),
     Layer.provide(
@@ -64,9 +64,9 @@ const messageOf = (id: string, session?: string) =>
 const textOf = (body: Uint8Array): string => new TextDecoder().decode(body)
 
 /** What a send fails with while every request meets this fault. */
-const sendUnder = (fault: sqsFaultProxy.Fault) => (self: World) =>
+const sendUnder = (fault: sqsProxy.Fault) => (self: World) =>
   Effect.gen(function* () {
-    yield* self.proxy.use((action) => (action === "SendMessageBatch" ? fault : sqsFaultProxy.pass))
+    yield* self.proxy.use((action) => (action === "SendMessageBatch" ? fault : sqsProxy.pass))
     return yield* Effect.orDie(Effect.flip(self.client.send(orders, yield* messageOf("a"))))
   })
 
@@ -89,6 +89,19 @@ describe("R2.3 a send that meets a fault ends in the typed error", () => {
         assert.strictEqual(error.reason._tag, reason)
         assert.strictEqual(error.retry, "Transient")
         assert.strictEqual(yield* visible(self, "orders"), 0)
+      })
+    )
+  )
+
+  it.live.each([
+    [429, "Throttled"],
+    [503, "ProviderFailure"]
+  ] as const)("a gateway that answers %i in HTML", ([status, reason]) =>
+    run(
+      Effect.fnUntraced(function* (self) {
+        const error = yield* sendUnder({ _tag: "Gateway", status })(self)
+        assert.strictEqual(error.reason._tag, reason)
+        assert.strictEqual(error.retry, "Transient")
       })
     )
   )
@@ -142,7 +155,7 @@ describe("R2.3 a send that meets a fault ends in the typed error", () => {
   )
 })
 
-const faults: ReadonlyArray<sqsFaultProxy.Fault> = [
+const faults: ReadonlyArray<sqsProxy.Fault> = [
   { _tag: "Answer", status: 400, code: "ThrottlingException" },
   { _tag: "Answer", status: 500, code: "InternalFailure" },
   { _tag: "Reset" },
@@ -152,12 +165,12 @@ const faults: ReadonlyArray<sqsFaultProxy.Fault> = [
 ]
 
 /** Of the actions of a consumer every fourth request meets the next fault in turn. */
-const unreliable = (): sqsFaultProxy.Rule => {
+const unreliable = (): sqsProxy.Rule => {
   let turn = 0
   return (_, before) => {
-    if (before % 4 !== 3) return sqsFaultProxy.pass
+    if (before % 4 !== 3) return sqsProxy.pass
     const fault = faults[turn++ % faults.length]
-    return fault ?? sqsFaultProxy.pass
+    return fault ?? sqsProxy.pass
   }
 }
 
@@ -193,7 +206,7 @@ describe("R5.4 R3.2 a worker rides out", () => {
             }).pipe(Effect.provideService(QueueClient.QueueClient, client))
           )
           yield* until(() => handled.size === all.length)
-          yield* proxy.use(() => sqsFaultProxy.pass)
+          yield* proxy.use(() => sqsProxy.pass)
           // What was handled and could not be removed comes again, until it can.
           while (((yield* server.inspect("orders"))?.messages.length ?? 0) > 0) {
             yield* Effect.sleep("50 millis")
@@ -240,7 +253,7 @@ describe("R5.4 R3.2 a worker rides out", () => {
             }).pipe(Effect.provideService(QueueClient.QueueClient, client))
           )
           yield* until(() => fresh >= sessions.length * rounds)
-          yield* proxy.use(() => sqsFaultProxy.pass)
+          yield* proxy.use(() => sqsProxy.pass)
           while (((yield* server.inspect("events.fifo"))?.messages.length ?? 0) > 0) {
             yield* Effect.sleep("50 millis")
           }

@@ -54,4 +54,17 @@ describe("the judge of worker processes", () => {
     )
     assert.match(wrongOf(overlapping), /b began while b was at work/u)
   })
+
+  it("sees a session that went back to an older token, or to the same one elsewhere", () => {
+    const under = (...tokens: ReadonlyArray<number>) => {
+      const lines = good.lines.map((line): Line => {
+        const token = line._tag === "Started" ? tokens[line.id === "a" ? 0 : 1] : undefined
+        return token === undefined ? line : { ...line, token }
+      })
+      return { ...good, lines }
+    }
+    assert.deepStrictEqual(violations(under(1, 2)), [])
+    assert.match(wrongOf(under(2, 1)), /b began under token 1, after 2/u)
+    assert.match(wrongOf(under(2, 2)), /b began under token 2, after 2/u)
+  })
 })

@@ -17,7 +17,7 @@ import { type EmulatorError, Fault, ServiceBusEmulator } from "@queue-runtime/se
 import { SessionWorker } from "@queue-runtime/sessions"
 import { SqsEmulator } from "@queue-runtime/sqs-emulator"
 import { Context, type Duration, Effect, Layer, Logger, Schedule, type Scope } from "effect"
-import * as sqsFaultProxy from "./support/sqsFaultProxy.ts"
+import * as sqsProxy from "../src/proxy/sqs.ts"
 
 const orders = QueueName.makeUnsafe("orders")
 const events = QueueName.makeUnsafe("events")
@@ -68,9 +68,9 @@ const serviceBus = Effect.gen(function* () {
 
 const sqs = Effect.gen(function* () {
   const server = yield* SqsEmulator.make({ queues: { orders: {}, "events.fifo": {} } })
-  const proxy = yield* sqsFaultProxy.make(server.endpoint)
+  const proxy = yield* sqsProxy.make(server.endpoint)
   const visibilityTimeout = "2 seconds"
-  const refused: sqsFaultProxy.Fault = {
+  const refused: sqsProxy.Fault = {
     _tag: "Answer",
     status: 403,
     code: "InvalidClientTokenId"
@@ -91,7 +91,7 @@ const sqs = Effect.gen(function* () {
         proxy.use(() => refused),
         proxy.cut
       ),
-      () => proxy.use(() => sqsFaultProxy.pass)
+      () => proxy.use(() => sqsProxy.pass)
     ),
     left: Effect.map(
       Effect.all([server.inspect("orders"), server.inspect("events.fifo")]),

@@ -9,7 +9,7 @@
  * @since 0.1.0
  */
 import type { QueueError, QueueName, QueueProvider } from "@queue-runtime/core"
-import { QueueAddress } from "@queue-runtime/core"
+import { Defaults, QueueAddress } from "@queue-runtime/core"
 import { MemoryClient, MemoryProvider } from "@queue-runtime/provider-memory"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -111,8 +111,6 @@ export interface Backend {
  */
 export type Make = (spec: QueueSpec) => Effect.Effect<Backend, QueueError.QueueError, Scope.Scope>
 
-const leftMax = 100_000
-
 /**
  * The memory provider: all of its calls are seen as they take effect, so its histories are complete.
  *
@@ -159,7 +157,7 @@ export const memory: Make = Effect.fnUntraced(function* (spec: QueueSpec) {
   })
   const inspector = yield* Effect.provide(MemoryProvider.make, own)
   const look = (address: QueueAddress.QueueAddress, place: Left["place"]) =>
-    Effect.map(inspector.peek(address, { max: leftMax }), (messages) =>
+    Effect.map(inspector.peek(address, { max: Defaults.simulationLeftMax }), (messages) =>
       messages.map(({ deadLetter, deliveryCount, messageId }): Left => ({
         id: messageId,
         place,

@@ -16,6 +16,7 @@ import { deadLetters } from "./internal/checkers/deadLetters.ts"
 import { drained } from "./internal/checkers/drained.ts"
 import { effects } from "./internal/checkers/effects.ts"
 import { exclusive } from "./internal/checkers/exclusive.ts"
+import { operator } from "./internal/checkers/operator.ts"
 import { locksKept } from "./internal/checkers/locksKept.ts"
 import { bounded } from "./internal/checkers/bounded.ts"
 import { bodies } from "./internal/checkers/bodies.ts"
@@ -69,6 +70,7 @@ export const all: ReadonlyArray<Checker> = [
   exclusive,
   settlement,
   deadLetters,
+  operator,
   timing,
   effects,
   locksKept,

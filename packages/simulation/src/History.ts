@@ -36,6 +36,8 @@ export interface Submitted extends Step {
   readonly timeToLiveMillis?: number
   /** Of the body. */
   readonly digest: number
+  /** Of a dead letter that is sent again: the message it is a copy of. */
+  readonly of?: string
 }
 
 /**
@@ -116,6 +118,87 @@ export interface Delivered extends Step {
   /** When the broker gave it; the process may have heard of it later. */
   readonly since: number
   readonly until: number
+}
+
+/**
+ * What an operator does with the dead letters.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Operation = "replay" | "purge" | "list"
+
+/**
+ * An operator begins something with the dead letters.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Operating extends Step {
+  readonly _tag: "Operating"
+  readonly what: Operation
+  /** Of a selection: the ids of the messages that are meant. Absent: all. */
+  readonly only?: ReadonlyArray<string>
+  /** Of a purge: how long letters must have been there. */
+  readonly olderThanMillis?: number
+}
+
+/**
+ * An operation has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Operated extends Step {
+  readonly _tag: "Operated"
+  readonly what: Operation
+  /** The tag of the reason it ended with; absent: it went well. */
+  readonly reason?: string
+}
+
+/**
+ * A dead letter came up to an operator.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Taken extends Step {
+  readonly _tag: "Taken"
+  readonly id: string
+  readonly token: string
+  /** Where it stood in the queue it comes from, where that is known. */
+  readonly sequence?: number
+}
+
+/**
+ * A dead letter in an operator's hands was settled.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Unburied extends Step {
+  readonly _tag: "Unburied"
+  readonly id: string
+  readonly token: string
+  readonly verdict: Verdict.Verdict["_tag"]
+  /** `ok`, or the tag of the reason. */
+  readonly result: string
+}
+
+/**
+ * What an operator was told of one letter: of a replay or a purge, that it is done with or not; of a
+ * listing, that it is there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Told extends Step {
+  readonly _tag: "Told"
+  readonly id: string
+  /** Of the letter itself: a message may be among the dead letters more than once. */
+  readonly letter: string
+  readonly session?: string
+  readonly outcome: "done" | "failed" | "duplicated" | "listed"
 }
 
 /**
@@ -274,7 +357,7 @@ export interface Fault extends Step {
  */
 export interface Launched extends Step {
   readonly _tag: "Launched"
-  readonly role: "producer" | "worker"
+  readonly role: "producer" | "worker" | "operator"
   readonly skewMillis: number
 }
 
@@ -371,6 +454,11 @@ export type Event =
   | Storing
   | Stored
   | Copied
+  | Operating
+  | Operated
+  | Taken
+  | Unburied
+  | Told
   | Delivered
   | Started
   | Ended

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Fault from "./Fault.ts"
+import type * as History from "./History.ts"
 import { Dice } from "./internal/dice.ts"
 import * as profiles from "./internal/profile.ts"
 
@@ -28,6 +29,24 @@ export interface PlannedMessage {
 }
 
 /**
+ * What an operator is to do with the dead letters.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlannedOperation {
+  readonly what: History.Operation
+  /** Milliseconds after the beginning, or when the one before has ended. */
+  readonly atMillis: number
+  /** The ids of the messages that are meant. Absent: all. */
+  readonly only?: ReadonlyArray<string>
+  /** Of a purge: how long letters must have been there. */
+  readonly olderThanMillis?: number
+  /** Letters of a page, or sent and not yet removed at most. */
+  readonly together: number
+}
+
+/**
  * The whole of it.
  *
  * @category models
@@ -45,6 +64,8 @@ export interface Plan {
   readonly sessionMessagesMax: number
   readonly sessionIdleMillis: number
   readonly parkedMax: number
+  /** How long whoever follows sessions takes to hear of one that is opened; zero: nobody follows them. */
+  readonly openingMillis: number
   readonly deliveriesMax: number
   readonly lockMillis: number
   readonly handlerTimeoutMillis: number
@@ -57,6 +78,8 @@ export interface Plan {
   readonly sendsSingly: boolean
   readonly idempotent: boolean
   readonly messages: ReadonlyArray<PlannedMessage>
+  /** Of one operator, one after the other. */
+  readonly operations: ReadonlyArray<PlannedOperation>
   readonly profile: Fault.Profile
   readonly faultsMax: number
 }
@@ -87,6 +110,8 @@ export interface Options {
   readonly deduplicates?: boolean
   /** Whether messages may be scheduled and may expire. Default: true. */
   readonly timed?: boolean
+  /** Whether an operator lists, replays and purges dead letters meanwhile. Default: no. */
+  readonly operated?: boolean
   /** Whether calls of one session may be under way side by side: the stack keeps their order. */
   readonly keepsOrder?: boolean
   /** The shortest lock that is drawn, in milliseconds. Default: 5,000. */
@@ -144,6 +169,35 @@ const schedule = (
   })
 }
 
+/** Where there is an operator there are dead letters. */
+const burying: ReadonlyArray<Fault.Name> = ["rejecting handler", "poison"]
+
+const buried = (profile: Fault.Profile): Fault.Profile => ({
+  ...profile,
+  ...Fault.only(...burying)
+})
+
+/** Dice of its own: who has no operator has the same plan as ever. */
+const operationsOf = (
+  seed: string,
+  messages: ReadonlyArray<PlannedMessage>
+): ReadonlyArray<PlannedOperation> => {
+  const dice = new Dice(`${seed}/operator`)
+  const end = messages.reduce((last, { atMillis }) => Math.max(last, atMillis), 0)
+  const some = (): ReadonlyArray<string> =>
+    messages.filter(() => dice.chance(0.5)).map(({ id }) => id)
+  const times = Array.from({ length: dice.between(2, 6) }, () => dice.between(0, end + 30_000))
+  const operation = (atMillis: number): PlannedOperation => {
+    const what = dice.oneOf<History.Operation>(["replay", "replay", "replay", "list", "purge"])
+    const together = dice.oneOf([1, 2, 3, 100])
+    const only = dice.chance(0.4) ? { only: some() } : {}
+    const olderThanMillis = dice.oneOf([0, 1_000, 10_000])
+    const age = what === "purge" && dice.chance(0.7) ? { olderThanMillis } : {}
+    return { what, atMillis, together, ...(what === "list" ? {} : only), ...age }
+  }
+  return times.toSorted((one, other) => one - other).map(operation)
+}
+
 /**
  * The plan of a seed: the same in any process.
  *
@@ -167,7 +221,8 @@ export const draw = (seed: string, options: Options = {}): Plan => {
   const idempotent = options.idempotent ?? (options.once === true && isOnce)
   const allowed = options.faults ?? usual
   const names = idempotent ? allowed.filter((name) => !cutting.has(name)) : allowed
-  const profile = options.profile ?? profiles.draw(dice, names)
+  const drawn = options.profile ?? profiles.draw(dice, names)
+  const profile = options.operated === true ? buried(drawn) : drawn
   const lockMillis = Math.max(options.lockMillisMin ?? 5_000, dice.oneOf([5_000, 10_000, 30_000]))
   return {
     seed,
@@ -180,6 +235,7 @@ export const draw = (seed: string, options: Options = {}): Plan => {
     sessionMessagesMax: dice.oneOf([1, 3, 1_000]),
     sessionIdleMillis: dice.oneOf([0, 200, 5_000]),
     parkedMax: dice.oneOf([1, 2, 100]),
+    openingMillis: sessions ? new Dice(`${seed}/opening`).oneOf([0, 0, 1, 30, 1_000]) : 0,
     deliveriesMax: dice.oneOf([2, 3, 5]),
     lockMillis,
     handlerTimeoutMillis: dice.oneOf([20_000, 300_000]),
@@ -189,6 +245,7 @@ export const draw = (seed: string, options: Options = {}): Plan => {
     sendsSingly: dice.chance(0.5) && (options.keepsOrder === true || !sessions),
     idempotent,
     messages,
+    operations: options.operated === true ? operationsOf(seed, messages) : [],
     profile,
     faultsMax: dice.oneOf([3, 10, 30]),
     ...options.over

@@ -15,7 +15,7 @@
  * @since 0.1.0
  */
 import type { MessageHandler, QueueClient, QueueError, QueueProvider } from "@queue-runtime/core"
-import { Message } from "@queue-runtime/core"
+import { Defaults, Message, MessageId } from "@queue-runtime/core"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -149,8 +149,13 @@ export class SimulationFailed extends Data.TaggedError("SimulationFailed")<{
 
 const encoder = new TextEncoder()
 
+const empty = new Message.Message({ body: new Uint8Array(0) })
+
+/** What a message is made of is valid: its Schema, which costs more than all else of it, need not look. */
 const plain = ({ id }: Plan.PlannedMessage) =>
-  Effect.sync(() => new Message.Message({ body: encoder.encode(id) }, { disableChecks: true }))
+  Effect.sync(() =>
+    Object.assign(Message.stamp(empty, MessageId.makeUnsafe(id)), { body: encoder.encode(id) })
+  )
 
 const untouched = ({ connection }: Environment) => connection
 
@@ -273,7 +278,7 @@ export const shrink = Effect.fnUntraced(function* <E = never, R = never, LE = ne
   })
   yield* shrinking.shrink(
     { plan: failed.plan, faults: failed.faults },
-    options.shrinksMax ?? shrinksMax,
+    options.shrinksMax ?? Defaults.simulationShrinksMax,
     attempt
   )
   return { ...best, violations: sorted(best.violations, first.checker) }
@@ -287,10 +292,6 @@ const sorted = (
   ...violations.filter((one) => one.checker === checker),
   ...violations.filter((one) => one.checker !== checker)
 ]
-
-const shrinksMax = 300
-
-const seedsDefault = 100
 
 /** A failed run as the error that tells its story. */
 const failure = ({ faults, history, plan, seed, violations }: Result): SimulationFailed => {
@@ -341,7 +342,7 @@ export const test = Effect.fnUntraced(function* <E = never, R = never, LE = neve
   handler: Handler<E, R>,
   options: Options<R, LE> = {}
 ): Effect.fn.Return<Report, SimulationFailed> {
-  const { seed = "0", seeds = seedsDefault } = options
+  const { seed = "0", seeds = Defaults.simulationSeeds } = options
   const report = { seeds: 0, messages: 0, deliveries: 0, faults: 0, virtualMillis: 0 }
   for (let number = 1; number <= seeds; number++) {
     const result = yield* run(handler, `${seed}/${number}`, options)

@@ -3,12 +3,19 @@
  *
  * @since 0.1.0
  */
+import { Defaults } from "@queue-runtime/core"
 import type * as Checker from "./Checker.ts"
 import type * as History from "./History.ts"
 
 const seconds = (at: number, start: number): string => `${((at - start) / 1_000).toFixed(3)} s`
 
 const verbs = { Complete: "completes", Abandon: "abandons", DeadLetter: "puts aside" } as const
+
+const unburials = {
+  Complete: "removes",
+  Abandon: "gives back",
+  DeadLetter: "puts aside"
+} as const
 
 const ordinal = (count: number): string => (count === 1 ? "" : `, delivery ${count}`)
 
@@ -33,7 +40,8 @@ const tell = (event: History.Event, start: number): string | undefined => {
       const delay = event.delayMillis === undefined ? "" : `, for ${event.delayMillis} ms later`
       const age =
         event.timeToLiveMillis === undefined ? "" : `, good for ${event.timeToLiveMillis} ms`
-      return `${node} sends ${event.id}${session}${delay}${age}`
+      const of = event.of === undefined ? "" : `, a replay of ${event.of},`
+      return `${node} sends ${event.id}${of}${session}${delay}${age}`
     }
     case "SendFailed":
       return `${node} is told that ${event.id} was not taken: ${event.reason}`
@@ -41,6 +49,24 @@ const tell = (event: History.Event, start: number): string | undefined => {
       return `the broker takes ${event.id}${event.sequence === undefined ? ", which it has already" : ` as ${event.sequence}`}`
     case "Copied":
       return `${node} sends a copy of ${event.id} to the queue of its dead letters`
+    case "Operating": {
+      const only = event.only === undefined ? "" : ` of ${event.only.join(", ")}`
+      const age =
+        event.olderThanMillis === undefined ? "" : `, those of ${event.olderThanMillis} ms and more`
+      return `${node} begins to ${event.what} the dead letters${only}${age}`
+    }
+    case "Operated":
+      return event.reason === undefined
+        ? `${node} is done with its ${event.what}`
+        : `the ${event.what} of ${node} ends with ${event.reason}`
+    case "Taken":
+      return `${node} gets the dead letter of ${event.id} (${event.token})`
+    case "Unburied": {
+      const result = event.result === "ok" ? "" : `, in vain: ${event.result}`
+      return `${node} ${unburials[event.verdict]} the dead letter of ${event.id} (${event.token})${result}`
+    }
+    case "Told":
+      return `${node} is told that the dead letter of ${event.id} is ${event.outcome}`
     case "Accepted":
       return `${node} holds session ${event.session} (${event.hold}) until ${seconds(event.until, start)}`
     case "Released":
@@ -99,7 +125,9 @@ const subjectsOf = ({ events }: History.History, about: ReadonlyArray<string>): 
   const refs = new Set<string>(about)
   for (const event of events) {
     if (event._tag === "Launched" && named.has(event.node)) nodes.add(event.node)
-    if (event._tag === "Submitted" && named.has(event.id)) ids.add(event.id)
+    if (event._tag === "Submitted" && (named.has(event.id) || named.has(event.of ?? ""))) {
+      ids.add(event.id)
+    }
     if ("session" in event && event.session !== undefined && named.has(event.session)) {
       sessions.add(event.session)
     }
@@ -112,6 +140,7 @@ const subjectsOf = ({ events }: History.History, about: ReadonlyArray<string>): 
       nodes.add(event.node)
     }
     if (event._tag === "Accepted" && sessions.has(event.session)) nodes.add(event.node)
+    if (event._tag === "Taken" && ids.has(event.id)) nodes.add(event.node)
   }
   return { ids, sessions, nodes, refs }
 }
@@ -132,6 +161,8 @@ const isAbout = (event: History.Event, { ids, nodes, refs, sessions }: Subjects)
     case "Crashed":
     case "Cut":
     case "Gauge":
+    case "Operating":
+    case "Operated":
       return nodes.has(event.node)
     case "Stuck":
     case "Applied":
@@ -205,6 +236,7 @@ export const format = (
   const [first, ...others] = violations
   if (first === undefined) return `seed ${seed}: nothing is wrong`
   const told = steps(history, first)
+  const stepsMax = Defaults.simulationStepsMax
   const shown =
     told.length <= stepsMax
       ? told
@@ -215,8 +247,5 @@ export const format = (
     ...others.slice(0, othersMax).map(({ checker, what }) => `also: ${what} (${checker})`)
   ].join("\n")
 }
-
-/** Steps that a story shows: the last ones of a longer one. */
-const stepsMax = 60
 
 const othersMax = 5

@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import {
+  Defaults,
   HandlerFailure,
   type Message,
   type MessageHandler,
@@ -36,11 +37,16 @@ const copyOf = /"messageId":"([^"]+)"/u
 
 const copied = "queue-runtime-dead-letter"
 
-/** Receives that bring nothing, in one second of one process and with nothing between: a busy loop. */
-const idlePollsMax = 200
+/** In a dead letter that is sent again under an id of its own. */
+const replayed = "queue-runtime-replay"
 
-const tagOf = <A>(outcome: Outcome.Outcome<A>): string =>
-  Result.isSuccess(outcome) ? "ok" : outcome.failure.reason._tag
+const resultOf = <A>(outcome: Outcome.Outcome<A> | undefined): string => {
+  if (outcome === undefined) return "no outcome"
+  return Result.isSuccess(outcome) ? "ok" : outcome.failure.reason._tag
+}
+
+/** A place in a queue as far as a number can tell it. */
+const numberOf = (sequence: bigint): number => Number(BigInt.asUintN(53, sequence))
 
 /**
  * Names deliveries and holdings of one run, shortly and the same each time. Those of several processes of a
@@ -53,6 +59,8 @@ export class Names {
   readonly #prefix: string
   readonly #tokens = new Map<string, { readonly name: string; readonly id: string }>()
   readonly #copies = new Map<string, string>()
+  readonly #replays = new Map<string, { readonly name: string; readonly of: string }>()
+  readonly #replayed = new Map<string, number>()
   #holds = 0
 
   constructor(prefix = "") {
@@ -78,6 +86,22 @@ export class Names {
     const known = this.#copies.get(copy) ?? original
     if (known !== undefined) this.#copies.set(copy, known)
     return known
+  }
+
+  /** What the replay of a message under this id is called: `m3.r1` is the first of `m3`. */
+  replay(id: string, of: string): string {
+    const known = this.#replays.get(id)
+    if (known !== undefined) return known.name
+    const count = (this.#replayed.get(of) ?? 0) + 1
+    this.#replayed.set(of, count)
+    const name = `${of}.r${count}`
+    this.#replays.set(id, { name, of })
+    return name
+  }
+
+  /** What a message is called that is known by this id. */
+  shown(id: string): string {
+    return this.#replays.get(id)?.name ?? id
   }
 
   /** What a holding of a session is called. */
@@ -156,20 +180,33 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
       idlePolls = 0
     }
     idlePolls++
-    if (idlePolls === idlePollsMax + 1) {
+    if (idlePolls === Defaults.simulationIdlePollsMax + 1) {
       const name = "empty receives in a second"
-      recorder.add({ _tag: "Gauge", node, name, value: idlePolls, max: idlePollsMax })
+      const max = Defaults.simulationIdlePollsMax
+      recorder.add({ _tag: "Gauge", node, name, value: idlePolls, max })
     }
   })
 
+  /** Which message a replay is of. */
+  const originOf = (attributes: Message.Attributes): string | undefined => {
+    const carried = attributes[replayed]
+    return carried === undefined ? undefined : copyOf.exec(carried)?.[1]
+  }
+
+  const called = (message: Pick<Message.Stamped, "attributes" | "messageId">): string => {
+    const origin = originOf(message.attributes)
+    return origin === undefined ? message.messageId : names.replay(message.messageId, origin)
+  }
+
   const delivered = (messages: Received, hold?: string): void => {
     for (const message of messages) {
-      const { deliveredAt, deliveryCount, lockedUntil, messageId, receipt, sessionId } = message
+      const { deliveredAt, deliveryCount, lockedUntil, receipt, sessionId } = message
+      const id = called(message)
       recorder.add({
         _tag: "Delivered",
         node,
-        id: messageId,
-        token: names.token(receipt.token, messageId),
+        id,
+        token: names.token(receipt.token, id),
         count: deliveryCount,
         ...(sessionId === undefined ? {} : { session: sessionId }),
         ...(hold === undefined ? {} : { hold }),
@@ -191,12 +228,56 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
       return Effect.void
     })
 
+  const taken = (messages: Received): void => {
+    for (const message of messages) {
+      const { deadLetter, receipt, sequenceNumber } = message
+      const id = called(message)
+      const sequence = deadLetter?.sequenceNumber ?? sequenceNumber
+      recorder.add({
+        _tag: "Taken",
+        node,
+        id,
+        token: names.token(receipt.token, id),
+        ...(sequence === undefined ? {} : { sequence: numberOf(sequence) })
+      })
+    }
+  }
+
+  /** Of dead letters: what became of each. */
+  const unburying = (
+    receipts: ReadonlyArray<Receipt.Receipt>,
+    { _tag: verdict }: Verdict.Verdict,
+    call: ReturnType<QueueProvider.Service["settle"]>
+  ): ReturnType<QueueProvider.Service["settle"]> => {
+    const settled = (result: (index: number) => string) =>
+      Effect.sync(() => {
+        for (const [index, { token }] of receipts.entries()) {
+          const known = names.find(token)
+          if (known === undefined) continue
+          const { id, name } = known
+          recorder.add({
+            _tag: "Unburied",
+            node,
+            id,
+            token: name,
+            verdict,
+            result: result(index)
+          })
+        }
+      })
+    return call.pipe(
+      Effect.tap((outcomes) => settled((index) => resultOf(outcomes[index]))),
+      Effect.tapError((error) => settled(() => error.reason._tag))
+    )
+  }
+
   const settling = (
     receipts: ReadonlyArray<Receipt.Receipt>,
     verdict: Verdict.Verdict,
     call: ReturnType<QueueProvider.Service["settle"]>
   ): ReturnType<QueueProvider.Service["settle"]> =>
     Effect.suspend(() => {
+      if (receipts[0]?.address._tag === "DeadLetter") return unburying(receipts, verdict, call)
       const known = receipts.flatMap(({ token }) => names.find(token) ?? [])
       const delay =
         verdict._tag === "Abandon" ? { delayMillis: Duration.toMillis(verdict.delay) } : {}
@@ -226,14 +307,7 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
         }
       }
       return call.pipe(
-        Effect.tap((outcomes) =>
-          Effect.sync(() =>
-            settled((index) => {
-              const outcome = outcomes[index]
-              return outcome === undefined ? "no outcome" : tagOf(outcome)
-            })
-          )
-        ),
+        Effect.tap((outcomes) => Effect.sync(() => settled((index) => resultOf(outcomes[index])))),
         Effect.tapError((error) => Effect.sync(() => settled(() => error.reason._tag)))
       )
     })
@@ -266,8 +340,26 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
     }
   }
 
+  let replays = 0
+
   const storing = (message: Message.Stamped): void => {
-    recorder.add({ _tag: "Storing", node, id: message.messageId, digest: digestOf(message.body) })
+    const origin = originOf(message.attributes)
+    const id = called(message)
+    const body = { digest: digestOf(message.body) }
+    if (origin !== undefined) {
+      const { sessionId } = message
+      replays++
+      recorder.add({
+        _tag: "Submitted",
+        node,
+        id,
+        of: origin,
+        order: replays,
+        ...body,
+        ...(sessionId === undefined ? {} : { session: sessionId })
+      })
+    }
+    recorder.add({ _tag: "Storing", node, id, ...body })
   }
 
   const stored = (message: Message.Stamped, outcome: Outcome.Outcome<QueueProvider.Sent>): void => {
@@ -282,11 +374,9 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
     recorder.add({
       _tag: "Stored",
       node,
-      id: message.messageId,
+      id: called(message),
       ...(message.sessionId === undefined ? {} : { session: message.sessionId }),
-      ...(sequenceNumber === undefined
-        ? {}
-        : { sequence: Number(BigInt.asUintN(53, sequenceNumber)) })
+      ...(sequenceNumber === undefined ? {} : { sequence: numberOf(sequenceNumber) })
     })
   }
 
@@ -306,10 +396,12 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
           })
         )
       }),
-    receive: (address, receive) =>
-      address._tag === "Queue"
-        ? watched(self.receive(address, receive))
-        : self.receive(address, receive),
+    receive: (address, receive) => {
+      const received = self.receive(address, receive)
+      return address._tag === "Queue"
+        ? watched(received)
+        : Effect.tap(received, (messages) => Effect.sync(() => taken(messages)))
+    },
     settle: (receipts, verdict) => settling(receipts, verdict, self.settle(receipts, verdict)),
     renewLock: (receipts) =>
       Effect.tap(self.renewLock(receipts), (outcomes) =>
@@ -366,8 +458,10 @@ export const handler =
   ): MessageHandler.MessageHandler<E, R> =>
   (message) =>
     Effect.suspend(() => {
-      const { body, deliveryCount: count, messageId: id, receipt, sessionId } = message
-      const token = names.token(receipt.token, id)
+      const { body, deliveryCount: count, messageId, receipt, sessionId } = message
+      const token = names.token(receipt.token, messageId)
+      // A replay comes up under the id of the message it is of.
+      const id = names.find(receipt.token)?.id ?? messageId
       recorder.add({
         _tag: "Started",
         node,

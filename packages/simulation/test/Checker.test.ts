@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Checker } from "../src/index.ts"
 import type { Promises } from "../src/History.ts"
-import { begun, done, history, sent, type Written } from "./histories.ts"
+import { begun, done, history, sent, unnumbered, type Written } from "./histories.ts"
 
 const ordered = { ordered: true }
 
@@ -20,6 +20,46 @@ interface Case {
 }
 
 const second = { token: "d2", node: "w2", count: 2 } as const
+
+const unseen = { ...ordered, complete: false, exclusive: false }
+
+const next = { session: "a", hold: "h2", ...second } as const
+
+/** Two have a session and its message. */
+const twice: ReadonlyArray<Written> = [
+  ...sent("m1", { session: "a" }),
+  accepted,
+  ...begun(session),
+  ["Accepted", { node: "w2", hold: "h2", at: 1_000, until: 31_000 }],
+  ...begun({ ...next, at: 1_000 })
+]
+
+/** It is put aside as what its handler failed with. */
+const buried = (id = "m1", token = "d1"): ReadonlyArray<Written> => [
+  ...begun({ id, token }),
+  ["Ended", { id, token, how: "permanent", reason: "Bad" }],
+  ["Settling", { id, token, verdict: "DeadLetter", reason: "Bad" }],
+  ["Settled", { id, token, verdict: "DeadLetter" }]
+]
+
+/** An operator sends it again, the n-th time. */
+const resent = (
+  of = "m1",
+  count = 1,
+  more: { readonly session?: string; readonly sequence?: number } = {}
+): ReadonlyArray<Written> => {
+  const own = { node: "op", id: `${of}.r${count}` }
+  const { sequence = 10 * count, ...where } = more
+  return [
+    ["Submitted", { ...own, of, order: count, ...where }],
+    ["Storing", own],
+    ["Stored", { ...own, ...where, sequence }]
+  ]
+}
+
+const removed = (id = "m1", token = "d9"): Written => ["Unburied", { id, token }]
+
+const inA = { session: "a" } as const
 
 const cases: ReadonlyArray<Case> = [
   { title: "R3.2 a message that is handled is fine", written: [...sent(), ...begun(), ...done()] },
@@ -167,6 +207,22 @@ const cases: ReadonlyArray<Case> = [
     written: [accepted, ["Accepted", { node: "w2", hold: "h2", at: 30_001, until: 60_000 }]]
   },
   {
+    title: "R4.3 a connection breaks, and its holder is killed before it hears of it",
+    promises: unseen,
+    written: [...twice, ["Crashed", { at: 2_000 }], ...done({ ...next, at: 3_000 })]
+  },
+  {
+    title: "R4.3 the same of a holder that the broker answered meanwhile",
+    promises: unseen,
+    written: [
+      ...twice,
+      ["Renewed", { hold: "h1", at: 1_500, until: 31_500 }],
+      ["Crashed", { at: 2_000 }],
+      ...done({ ...next, at: 3_000 })
+    ],
+    found: ["one holder", /m1 began in w2 while w1 held it/u]
+  },
+  {
     title: "R3.5 two handlers have one message",
     written: [...sent(), ...begun(), ...begun({ token: "d2", node: "w2", count: 1 }), ...done()],
     found: ["one holder", /m1 began in w2 while w1 held it/u]
@@ -298,6 +354,219 @@ const cases: ReadonlyArray<Case> = [
     title: "R3.6 a dead letter that nobody made",
     written: [...sent(), ["Left", { place: "deadLetters", reason: "Gone" }]],
     found: ["dead letters", /nobody put it there/u]
+  },
+  {
+    title: "R7.1 a dead letter that is sent again, removed and handled is fine",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating"],
+      ["Taken"],
+      ...resent(),
+      removed(),
+      ["Told"],
+      ["Operated"],
+      ...begun({ id: "m1.r1", token: "d2" }),
+      ...done({ id: "m1.r1", token: "d2" })
+    ]
+  },
+  {
+    title: "R7.1 a replay that is sent again is lost",
+    written: [...sent(), ...buried(), ["Operating"], ["Taken"], ...resent(), removed()],
+    found: ["total queue", /m1\.r1 was taken and is lost/u]
+  },
+  {
+    title: "R7.1 a dead letter is removed and was not sent again",
+    written: [...sent(), ...buried(), ["Operating"], ["Taken"], removed()],
+    found: ["operator", /removed, and it had not been sent again/u]
+  },
+  {
+    title: "R7.1 a replay that the broker takes for another one is not there",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating"],
+      ["Taken"],
+      ["Submitted", { node: "op", id: "m1.r1", of: "m1" }],
+      ["Storing", { node: "op", id: "m1.r1" }],
+      ["Stored", { node: "op", id: "m1.r1", ...unnumbered }],
+      removed()
+    ],
+    found: ["operator", /it had not been sent again/u]
+  },
+  {
+    title: "R7.1 a replay says that a letter is done with which is still there",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating"],
+      ["Taken"],
+      ...resent(),
+      ["Told"],
+      ["Left", { id: "m1", place: "deadLetters" }],
+      ["Left", { id: "m1.r1", place: "queue" }]
+    ],
+    found: ["operator", /is said to be done with, and is among the dead letters still/u]
+  },
+  {
+    title: "R7.1 a replay sends one letter twice",
+    written: [...sent(), ...buried(), ["Operating"], ["Taken"], ...resent(), ...resent("m1", 2)],
+    found: ["operator", /more often than it was among the dead letters/u]
+  },
+  {
+    title: "R7.1 a replay takes what it has sent and failed again",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating"],
+      ["Taken"],
+      ...resent(),
+      removed(),
+      ...buried("m1.r1", "d2"),
+      ["Taken", { id: "m1.r1", token: "d8" }],
+      ...resent("m1", 2)
+    ],
+    found: ["operator", /more often than it was among the dead letters/u]
+  },
+  {
+    title: "R7.1 a replay sends a session in another order",
+    promises: ordered,
+    written: [
+      ["Operating"],
+      ["Taken", { id: "m1", token: "d8", sequence: 1 }],
+      ["Taken", { id: "m2", token: "d9", sequence: 2 }],
+      ...resent("m2", 1, { ...inA, sequence: 11 }),
+      ...resent("m1", 1, { ...inA, sequence: 12 })
+    ],
+    found: ["operator", /a replay sent m1 behind m2 of session a/u]
+  },
+  {
+    title: "R7.1 a replay goes on behind a failure of the session",
+    promises: ordered,
+    written: [
+      ["Operating"],
+      ["Taken", { id: "m2", token: "d9" }],
+      ["Told", { id: "m1", ...inA, outcome: "failed" }],
+      ...resent("m2", 1, inA),
+      removed("m2"),
+      ["Told", { id: "m2", ...inA }]
+    ],
+    found: ["operator", /m2 was sent again behind m1, which had failed/u]
+  },
+  {
+    title: "R7.1 a letter is removed that was not selected",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating", { only: ["m2"] }],
+      ["Taken"],
+      ...resent(),
+      removed()
+    ],
+    found: ["operator", /removed m1, which was not meant/u]
+  },
+  {
+    title: "R7.1 a purge removes what is too young",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating", { what: "purge", olderThanMillis: 1_000 }],
+      ["Taken"],
+      removed()
+    ],
+    found: ["operator", /before its 1000 ms/u]
+  },
+  {
+    title: "R7.1 a purge removes what is old enough",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating", { what: "purge", olderThanMillis: 1_000, at: 2_000 }],
+      ["Taken"],
+      removed(),
+      ["Told"],
+      ["Operated", { what: "purge" }]
+    ]
+  },
+  {
+    title: "R7.1 a listing leaves one out",
+    written: [
+      ...sent(),
+      ...buried(),
+      ["Operating", { what: "list" }],
+      ["Operated", { what: "list" }],
+      ["Left", { place: "deadLetters" }]
+    ],
+    found: ["operator", /m1 is among the dead letters and was not listed/u]
+  },
+  {
+    title: "R7.1 a listing shows one twice",
+    written: [
+      ["Operating", { what: "list" }],
+      ["Told", { outcome: "listed" }],
+      ["Told", { outcome: "listed" }]
+    ],
+    found: ["operator", /m1 was listed twice/u]
+  },
+  {
+    title: "R7.1 an operator leaves a letter locked",
+    written: [["Operating"], ["Taken"], ["Operated"]],
+    found: ["operator", /left the dead letter of m1 locked/u]
+  },
+  {
+    title: "R7.1 one that was killed leaves it to its lock",
+    written: [["Operating"], ["Taken"], ["Crashed", { node: "op" }]]
+  },
+  {
+    title: "R7.1 one that something went wrong for may leave it",
+    written: [["Operating"], ["Taken"], ["Fault", { node: "op" }], ["Operated"]]
+  },
+  {
+    title: "R4.1 of two that were sent side by side either may be first where nobody tells",
+    promises: { ...ordered, complete: false },
+    written: [
+      ["Submitted", inA],
+      ["Submitted", { id: "m2", node: "p2", order: 1, ...inA }],
+      ["Storing"],
+      ["Storing", { id: "m2", node: "p2" }],
+      ["Stored", { ...inA, ...unnumbered }],
+      ["Stored", { id: "m2", node: "p2", ...inA, ...unnumbered }],
+      accepted,
+      ...begun({ ...session, id: "m2", token: "d2" }),
+      ...done({ ...session, id: "m2", token: "d2" }),
+      ...begun(session),
+      ...done(session)
+    ]
+  },
+  {
+    title: "R4.1 one that was taken before the other was sent is first",
+    promises: { ...ordered, complete: false },
+    written: [
+      ["Submitted", inA],
+      ["Storing"],
+      ["Stored", { ...inA, ...unnumbered }],
+      ["Submitted", { id: "m2", node: "p2", order: 1, ...inA }],
+      ["Storing", { id: "m2", node: "p2" }],
+      ["Stored", { id: "m2", node: "p2", ...inA, ...unnumbered }],
+      accepted,
+      ...begun({ ...session, id: "m2", token: "d2" }),
+      ...done({ ...session, id: "m2", token: "d2" }),
+      ...begun(session),
+      ...done(session)
+    ],
+    found: ["order", /m2 began before m1 of session a was done/u]
+  },
+  {
+    title: "R3.6 one that a settlement put aside whose answer got lost",
+    promises: { complete: false },
+    written: [
+      ...sent(),
+      ...begun(),
+      ["Ended", { how: "permanent", reason: "Bad" }],
+      ["Settling", { verdict: "DeadLetter", reason: "Bad" }],
+      ["Settled", { verdict: "DeadLetter", result: "Timeout" }],
+      ["Left", { place: "deadLetters", reason: "MaxDeliveryCountExceeded", count: 1 }]
+    ]
   },
   {
     title: "R3.8 a message comes before it is due",

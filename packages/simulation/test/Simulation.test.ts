@@ -43,6 +43,52 @@ describe("Simulation", () => {
     })
   )
 
+  it.effect(
+    "R7.1 an operator lists, replays and purges, killed in between, and loses nothing",
+    () =>
+      Effect.gen(function* () {
+        const options = { operated: true, timed: false, over: { faultsMax: 60, handlerMillis: 50 } }
+        const runs = yield* Effect.forEach(
+          Array.from({ length: 40 }, (_, seed) => String(seed)),
+          (seed) => Simulation.run(quiet, seed, options)
+        )
+        assert.deepStrictEqual(
+          runs.flatMap(({ violations }) => violations),
+          []
+        )
+        const events = runs.flatMap(({ history }) => history.events)
+        const count = (isMeant: (event: History.Event) => boolean): number =>
+          events.filter(isMeant).length
+        assert.isAbove(
+          count((event) => event._tag === "Crashed" && event.node.startsWith("op")),
+          0
+        )
+        assert.isAbove(
+          count((event) => event._tag === "Started" && event.id.includes(".r")),
+          20
+        )
+        const [first, again] = yield* Effect.forEach(["3", "3"], (seed) =>
+          Simulation.run(quiet, seed, options)
+        )
+        assert.strictEqual(JSON.stringify(first?.history), JSON.stringify(again?.history))
+      })
+  )
+
+  it.effect("R7.1 a letter that is said to be removed and is not is found", () =>
+    Effect.gen(function* () {
+      const stack = broken(({ settle }) => ({
+        settle: (receipts, verdict) =>
+          receipts[0]?.address._tag === "DeadLetter" && verdict._tag === "Complete"
+            ? Effect.succeed(receipts.map(() => Result.void))
+            : settle(receipts, verdict)
+      }))
+      const options = { operated: true, timed: false, sessions: false, stack }
+      const failed = yield* Effect.flip(Simulation.test(quiet, options))
+      assert.match(failed.message, /is among the dead letters still \(operator\)/u)
+      assert.isBelow(failed.steps, 30)
+    })
+  )
+
   it.effect("DESIGN 7 a seed gives the same history in another process", () =>
     Effect.gen(function* () {
       const here = yield* Simulation.run(quiet, "11", { sessions: true })

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
+  DeadLetters,
   HandlerFailure,
   Message,
   MessageId,
   QueueAddress,
+  QueueClient,
   QueueName,
   QueueProvider,
   SessionId,
@@ -12,6 +14,7 @@ import {
 import { MemoryProvider } from "@queue-runtime/provider-memory"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { History, Tap } from "../src/index.ts"
 
 const orders = QueueName.makeUnsafe("orders")
@@ -92,6 +95,37 @@ describe("Tap", () => {
       ])
       const settled = recorder.events.find((event) => event._tag === "Settled")
       assert.strictEqual(settled?.delayMillis, 1_000)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("R7.1 follows a dead letter through a replay, under a name of its own", () =>
+    Effect.gen(function* () {
+      const { options, provider, recorder } = yield* watched
+      const client = yield* QueueClient.make(provider)
+      const letters = yield* DeadLetters.make(client)
+      yield* client.send(orders, yield* message("m1"))
+      const [first] = yield* client.receive(orders, now)
+      if (first === undefined) return assert.fail("nothing came")
+      yield* client.deadLetter(first, { reason: "Bad" })
+      yield* Stream.runDrain(letters.replay(orders, DeadLetters.all))
+      const [again] = yield* client.receive(orders, now)
+      if (again === undefined) return assert.fail("nothing came again")
+      yield* Tap.handler(() => Effect.void, options)(again)
+      assert.strictEqual(again.messageId, "m1")
+      const told = recorder.events.map((event) =>
+        "id" in event ? `${event._tag} ${event.id}` : event._tag
+      )
+      assert.deepStrictEqual(told.slice(told.indexOf("Settled m1") + 1), [
+        "Taken m1",
+        "Submitted m1.r1",
+        "Storing m1.r1",
+        "Stored m1.r1",
+        "Unburied m1",
+        "Delivered m1.r1",
+        "Started m1.r1",
+        "Ended m1.r1"
+      ])
+      assert.strictEqual(options.names.shown(again.messageId), "m1")
     }).pipe(Effect.provide(live))
   )
 

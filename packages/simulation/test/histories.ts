@@ -11,6 +11,11 @@ const usual: { readonly [Tag in Event["_tag"]]: Omit<Of<Tag>, "_tag" | "at"> } =
   Storing: { node: "p1", id: "m1", digest: 7 },
   Stored: { node: "p1", id: "m1", sequence: 1 },
   Copied: { node: "w1", id: "m1" },
+  Operating: { node: "op", what: "replay" },
+  Operated: { node: "op", what: "replay" },
+  Taken: { node: "op", id: "m1", token: "d9" },
+  Unburied: { node: "op", id: "m1", token: "d9", verdict: "Complete", result: "ok" },
+  Told: { node: "op", id: "m1", letter: "l1", outcome: "done" },
   Delivered: { node: "w1", id: "m1", token: "d1", count: 1, since: 0, until: 30_000 },
   Started: { node: "w1", id: "m1", token: "d1", count: 1, digest: 7 },
   Ended: { node: "w1", id: "m1", token: "d1", how: "done" },
@@ -37,6 +42,14 @@ export type Written<Tag extends Event["_tag"] = Event["_tag"]> = Tag extends Eve
   ? readonly [tag: Tag, special?: Partial<Omit<Of<Tag>, "_tag">>]
   : never
 
+/** Of a `Stored`: the broker tells no number, or knew the message already. */
+export const unnumbered = { sequence: Number.NaN } as const
+
+const numbered = (event: Of<"Stored">): Of<"Stored"> => {
+  const { sequence, ...rest } = event
+  return Number.isNaN(sequence) ? rest : event
+}
+
 export const history = (
   written: ReadonlyArray<Written>,
   promises: Partial<Promises> = {}
@@ -47,7 +60,8 @@ export const history = (
     at = special?.at ?? at + 1
     const since = tag === "Delivered" ? { since: at } : {}
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- put together from what belongs to one tag
-    events.push({ ...usual[tag], ...since, ...special, _tag: tag, at } as Event)
+    const event = { ...usual[tag], ...since, ...special, _tag: tag, at } as Event
+    events.push(event._tag === "Stored" ? numbered(event) : event)
   }
   return { promises: Histories.promises(promises), events }
 }
@@ -64,7 +78,9 @@ export const sent = (id = "m1", more: Partial<Of<"Submitted">> = {}): ReadonlyAr
   ]
 }
 
-type Where = Partial<Pick<Of<"Delivered">, "id" | "token" | "node" | "session" | "hold" | "count">>
+type Where = Partial<
+  Pick<Of<"Delivered">, "at" | "id" | "token" | "node" | "session" | "hold" | "count">
+>
 
 /** It comes up, and a handler begins. */
 export const begun = (where: Where = {}): ReadonlyArray<Written> => {

@@ -22,11 +22,13 @@ export interface Flags {
   readonly planted?: ReadonlyArray<string>
   readonly processes: number
   readonly live?: "sqs" | "service-bus"
+  /** Of a live run over SQS; absent: our emulator. */
+  readonly server?: "own" | "fauxqs"
   readonly help: boolean
 }
 
 /** How to call it. */
-export const help = `pnpm simulate [--seeds N | --minutes M | --seed S] [--world NAME] [--planted] [--live PROVIDER]
+export const help = `pnpm simulate [--seeds N | --minutes M | --seed S] [--world NAME] [--planted] [--live PROVIDER [--server NAME]]
 
   --seeds      so many seeds over all worlds (default: 2000)
   --minutes    for so long, in place of a number
@@ -35,7 +37,9 @@ export const help = `pnpm simulate [--seeds N | --minutes M | --seed S] [--world
   --planted    looks for every planted bug instead, each in at most 10000 seeds
   --plant      one planted bug alone: its id
   --processes  side by side (default: one a core)
-  --live       a soak over real processes and sockets instead: sqs or service-bus, for --minutes (20)
+  --live       a soak over real processes and sockets instead: sqs or service-bus, for --minutes (20),
+               behind a proxy that breaks connections by --seed
+  --server     of --live sqs: own (our emulator) or fauxqs
 
 Writes .reports/simulation.json. Exits with 1 when a seed failed, or a planted bug was not found.`
 
@@ -56,6 +60,7 @@ const parse = (args: ReadonlyArray<string>) =>
           plant: { type: "string", multiple: true },
           processes: { type: "string" },
           live: { type: "string" },
+          server: { type: "string" },
           help: { type: "boolean", default: false, short: "h" }
         }
       }).values,
@@ -76,7 +81,7 @@ export const read = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>
 ): Effect.fn.Return<Flags, QueueError.QueueError> {
   const given = yield* parse(args)
-  const { live, minutes, plant, seed, world } = given
+  const { live, minutes, plant, seed, server, world } = given
   if (world !== undefined && worlds.find(world) === undefined) {
     return yield* invalid(
       "--world",
@@ -88,6 +93,12 @@ export const read = Effect.fnUntraced(function* (
   if (live !== undefined && live !== "sqs" && live !== "service-bus") {
     return yield* invalid("--live", "must be sqs or service-bus")
   }
+  if (server !== undefined && server !== "own" && server !== "fauxqs") {
+    return yield* invalid("--server", "must be own or fauxqs")
+  }
+  if (server !== undefined && live !== "sqs") {
+    return yield* invalid("--server", "is for --live sqs alone")
+  }
   return {
     seeds: yield* above("--seeds")(given.seeds),
     processes: yield* above("--processes")(given.processes ?? String(availableParallelism())),
@@ -96,6 +107,7 @@ export const read = Effect.fnUntraced(function* (
     ...(seed === undefined ? {} : { seed }),
     ...(world === undefined ? {} : { world }),
     ...(live === undefined ? {} : { live }),
+    ...(server === undefined ? {} : { server }),
     ...(given.planted || plant !== undefined ? { planted: plant ?? [] } : {})
   }
 })
@@ -109,6 +121,8 @@ export interface Hunt {
   readonly found: boolean
   /** Tried until it was found. */
   readonly seeds: number
+  /** Of them those that fail without the bug as well: no proof of anything, and not counted. */
+  readonly falseAlarms: ReadonlyArray<string>
   readonly checker?: string
   readonly steps?: number
   readonly story?: string
@@ -120,16 +134,23 @@ export interface Report {
   readonly failures: ReadonlyArray<trying.Failure>
   readonly planted: number
   readonly found: number
+  /** Of those found: told in fewer than thirty steps. */
+  readonly shortStories: number
   readonly messagesPerMinute: number
   readonly messages: number
   readonly deliveries: number
   readonly faults: number
   readonly virtualHours: number
   readonly minutes: number
+  /** Of the processor, for a message: what a busy machine says less wrongly than the time that passed. */
+  readonly cpuMicrosPerMessage: number
+  /** By that, and by the machine's cores: what it does when nothing else runs on it. */
+  readonly messagesPerMinuteAlone: number
   readonly worlds: ReadonlyArray<{
     readonly name: string
     readonly seeds: number
     readonly messages: number
+    readonly cpuMicrosPerMessage: number
   }>
   readonly hunts: ReadonlyArray<Hunt>
 }
@@ -210,10 +231,12 @@ const seedsMax = 10_000
 
 const searchChunk = 250
 
-/** Looks for one planted bug. */
+/** Looks for one planted bug: a seed counts that fails with it, and goes well without. */
 export const hunt = Effect.fnUntraced(function* (plant: (typeof plants)[number]) {
   const { area, id, title, world } = plant
   const child = yield* pool.make(id)
+  const clean = yield* Effect.cached(pool.make())
+  const falseAlarms: Array<string> = []
   let seeds = 0
   while (seeds < seedsMax) {
     const job = { world, from: seeds, count: searchChunk, isSearch: true }
@@ -221,17 +244,33 @@ export const hunt = Effect.fnUntraced(function* (plant: (typeof plants)[number])
     seeds += outcome.seeds
     const [failure] = outcome.failures
     if (failure === undefined) continue
-    const { checker, steps, story } = failure
-    return { id, area, title, world, found: true, seeds, checker, steps, story } satisfies Hunt
+    const { checker, seed, steps, story } = failure
+    const without = { world, from: Number(seed), count: 1, isSearch: true }
+    const again = yield* Effect.flatMap(clean, ({ run: tried }) => tried(without))
+    if (again.failures.length > 0) {
+      falseAlarms.push(seed)
+      continue
+    }
+    const found = { id, area, title, world, found: true, seeds, falseAlarms }
+    return { ...found, checker, steps, story } satisfies Hunt
   }
-  return { id, area, title, world, found: false, seeds } satisfies Hunt
+  return { id, area, title, world, found: false, seeds, falseAlarms } satisfies Hunt
 }, Effect.scoped)
 
 /** A bug that ends the process before any seed does is found by nobody. */
 const ended =
   ({ area, id, title, world }: (typeof plants)[number]) =>
   (error: pool.ChildEnded): Effect.Effect<Hunt> =>
-    Effect.succeed({ id, area, title, world, found: false, seeds: 0, story: error.message })
+    Effect.succeed({
+      id,
+      area,
+      title,
+      world,
+      found: false,
+      seeds: 0,
+      falseAlarms: [],
+      story: error.message
+    })
 
 const huntAll = (flags: Flags, say: Say): Effect.Effect<ReadonlyArray<Hunt>> => {
   const ids = flags.planted
@@ -251,10 +290,19 @@ const huntAll = (flags: Flags, say: Say): Effect.Effect<ReadonlyArray<Hunt>> => 
   )
 }
 
+/** A story that somebody reads to its end. */
+const stepsShort = 30
+
 const sum = (
   outcomes: ReadonlyArray<trying.Outcome>,
   of: (outcome: trying.Outcome) => number
 ): number => outcomes.reduce((total, outcome) => total + of(outcome), 0)
+
+const microsOf = (outcomes: ReadonlyArray<trying.Outcome>): number => {
+  const messages = sum(outcomes, (one) => one.messages)
+  const micros = sum(outcomes, ({ cpuMillis }) => cpuMillis) * 1_000
+  return messages === 0 ? 0 : Math.round(micros / messages)
+}
 
 /** All that was asked for. */
 export const run = Effect.fnUntraced(function* (flags: Flags, say: Say) {
@@ -262,17 +310,22 @@ export const run = Effect.fnUntraced(function* (flags: Flags, say: Say) {
   const { minutes, outcomes } = isHunt ? { outcomes: [], minutes: 0 } : yield* seedsRun(flags, say)
   const hunts = yield* huntAll(flags, say)
   const messages = sum(outcomes, (one) => one.messages)
+  const micros = microsOf(outcomes)
   const report: Report = {
     seeds: sum(outcomes, ({ seeds }) => seeds),
     failures: outcomes.flatMap(({ failures }) => failures),
     planted: hunts.length,
     found: hunts.filter(({ found }) => found).length,
+    shortStories: hunts.filter(({ steps }) => steps !== undefined && steps < stepsShort).length,
     messagesPerMinute: minutes === 0 ? 0 : Math.round(messages / minutes),
     messages,
     deliveries: sum(outcomes, ({ deliveries }) => deliveries),
     faults: sum(outcomes, ({ faults }) => faults),
     virtualHours: Math.round(sum(outcomes, ({ virtualMillis }) => virtualMillis) / 3_600_000),
     minutes: Math.round(minutes * 100) / 100,
+    cpuMicrosPerMessage: micros,
+    messagesPerMinuteAlone:
+      micros === 0 ? 0 : Math.round((availableParallelism() * 60_000_000) / micros),
     worlds: worlds.all.flatMap(({ name }) => {
       const own = outcomes.filter(({ world }) => world === name)
       return own.length === 0
@@ -281,7 +334,8 @@ export const run = Effect.fnUntraced(function* (flags: Flags, say: Say) {
             {
               name,
               seeds: sum(own, ({ seeds }) => seeds),
-              messages: sum(own, (one) => one.messages)
+              messages: sum(own, (one) => one.messages),
+              cpuMicrosPerMessage: microsOf(own)
             }
           ]
     }),
@@ -294,6 +348,7 @@ export const run = Effect.fnUntraced(function* (flags: Flags, say: Say) {
 export const replay = Effect.fnUntraced(function* (name: string, seed: string) {
   const world = worlds.find(name)
   if (world === undefined) return yield* invalid("--world", "must be given with --seed")
+  yield* world.ready ?? Effect.void
   const { failure, result } = yield* trying.one(world, seed)
   const { plan, virtualMillis } = result
   return {
@@ -308,15 +363,21 @@ export const replay = Effect.fnUntraced(function* (name: string, seed: string) {
 export const summary = (report: Report): string => {
   const lines = [
     ...report.worlds.map(
-      ({ messages, name, seeds }) => `${name}: ${seeds} seeds, ${messages} messages`
+      ({ cpuMicrosPerMessage, messages, name, seeds }) =>
+        `${name}: ${seeds} seeds, ${messages} messages, ${cpuMicrosPerMessage} µs of a processor each`
     ),
     ...(report.seeds === 0
       ? []
       : [
-          `${report.seeds} seeds in ${report.minutes} minutes: ${report.messages} messages (${report.messagesPerMinute} a minute), ` +
+          `${report.seeds} seeds in ${report.minutes} minutes: ${report.messages} messages (${report.messagesPerMinute} a minute; ${report.messagesPerMinuteAlone} on these cores alone), ` +
             `${report.deliveries} deliveries, ${report.faults} faults, ${report.virtualHours} hours of virtual time`
         ]),
-    ...(report.planted === 0 ? [] : [`${report.found} of ${report.planted} planted bugs found`]),
+    ...(report.planted === 0
+      ? []
+      : [
+          `${report.found} of ${report.planted} planted bugs found, ` +
+            `${report.shortStories} told in fewer than ${stepsShort} steps`
+        ]),
     ...report.hunts.flatMap(({ found, id, seeds }) =>
       found ? [] : [`not found: ${id} (${seeds} seeds)`]
     ),

@@ -1,13 +1,11 @@
 /**
- * A soak: a producer and worker processes over real sockets, workers killed and asked to end, the server
- * restarted and failing calls throughout; judged by the checkers of the simulation.
+ * A soak: a producer and worker processes over real sockets and a proxy that breaks them, workers killed
+ * and asked to end, the server restarted and failing calls throughout; judged by the checkers of the
+ * simulation.
  */
 import { Message, MessageId, QueueClient, QueueName, SessionId } from "@queue-runtime/core"
 import { Checker, History, Story, Tap } from "@queue-runtime/simulation"
-import { type Inspection, ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
-import { SqsEmulator } from "@queue-runtime/sqs-emulator"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -18,108 +16,21 @@ import * as Result from "effect/Result"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { fifo, type Job, letters, now, queue, stackOf, tapOf } from "./liveJob.ts"
+import { type Job, now, queue, stackOf, tapOf } from "./liveJob.ts"
+import * as liveServers from "./liveServers.ts"
 
 export interface Options {
   readonly provider: Job["provider"]
+  /** Of SQS; ours when left out. */
+  readonly server?: liveServers.Name
   readonly minutes: number
+  /** Of what the proxy does, and of when whom is killed; a new one when left out. */
+  readonly seed?: string
   readonly say: (text: string) => Effect.Effect<void>
-}
-
-/** The server, from outside. */
-interface Server {
-  readonly address: string
-  readonly restart: Effect.Effect<void>
-  readonly isEmpty: Effect.Effect<boolean>
-  /** By id: what is there in the end. */
-  readonly left: Effect.Effect<ReadonlyArray<Pick<History.Left, "id" | "place" | "count">>>
 }
 
 const lockSeconds = 5
 const deliveriesMax = 5
-
-const often = 0.01
-
-const sqs = Effect.gen(function* () {
-  // What the broker's own maximum is must stay far above ours.
-  const server = yield* SqsEmulator.make({ queues: { [fifo]: {}, [letters]: {} } })
-  const actions = [
-    "ReceiveMessage",
-    "DeleteMessageBatch",
-    "SendMessageBatch",
-    "ChangeMessageVisibilityBatch"
-  ]
-  for (const action of actions) {
-    server.injectUnsafe({ action, probability: often, fault: { _tag: "LoseReply" } })
-    server.injectUnsafe({
-      action,
-      probability: often,
-      fault: { _tag: "Fail", kind: "RequestThrottled" }
-    })
-    server.injectUnsafe({ action, probability: often, fault: { _tag: "Reset" } })
-    server.injectUnsafe({
-      action,
-      probability: often,
-      fault: { _tag: "Slow", duration: "800 millis" }
-    })
-  }
-  const look = (name: string, place: History.Left["place"]) =>
-    Effect.map(server.inspect(name), (view) =>
-      (view?.messages ?? []).map(({ body, receiveCount }) => ({
-        id: body,
-        place,
-        count: receiveCount
-      }))
-    )
-  return {
-    address: server.endpoint,
-    restart: Effect.orDie(server.restart({ keepState: true })),
-    isEmpty: Effect.map(look(fifo, "queue"), (messages) => messages.length === 0),
-    left: Effect.zipWith(look(fifo, "queue"), look(letters, "deadLetters"), (queued, dead) => [
-      ...queued,
-      ...dead
-    ])
-  } satisfies Server
-})
-
-const seen = (
-  { deliveryCount, messageId }: Inspection.Message,
-  place: History.Left["place"]
-): Pick<History.Left, "id" | "place" | "count"> => ({
-  id: messageId ?? "",
-  place,
-  count: deliveryCount
-})
-
-const serviceBus = Effect.gen(function* () {
-  const server = yield* ServiceBusEmulator.make({
-    queues: {
-      [queue]: {
-        requiresSession: true,
-        lockDuration: Duration.seconds(lockSeconds),
-        maxDeliveryCount: deliveriesMax
-      }
-    }
-  })
-  const faults = [
-    { operation: "Send", fault: { _tag: "DropLink", applied: true } },
-    { operation: "Send", fault: { _tag: "Refuse", condition: "com.microsoft:server-busy" } },
-    { operation: "Settle", fault: { _tag: "DropLink", applied: true } },
-    { operation: "Management", fault: { _tag: "Delay", duration: "800 millis" } },
-    { operation: "Attach", fault: { _tag: "DropConnection" } }
-  ] as const
-  for (const rule of faults) yield* server.inject({ ...rule, queue, probability: often / 4 })
-  const view = Effect.orDie(server.inspect(queue))
-  return {
-    address: server.connectionString,
-    restart: Effect.orDie(server.restart({ keepState: true })),
-    isEmpty: Effect.map(view, ({ messages }) => messages.length === 0),
-    left: Effect.map(view, ({ deadLetters, messages }) => [
-      ...messages.map((one) => seen(one, "queue")),
-      ...deadLetters.map((one) => seen(one, "deadLetters"))
-    ])
-  } satisfies Server
-})
 
 const program = fileURLToPath(new URL("liveWorker.ts", import.meta.url))
 
@@ -127,10 +38,11 @@ const workers = 3
 const sessions = 24
 /** Between two messages of one session. */
 const gapMillis = 600
-const killEvery = Duration.seconds(12)
-const restartEvery = Duration.seconds(45)
-/** What is not done by then never will be. */
-const restMax = Duration.toMillis(Duration.minutes(3))
+const killEveryMillis = 12_000
+const restartEveryMillis = 45_000
+const downMaxMillis = 1_500
+/** When nothing was done for so long, nothing will be. */
+const restMaxMillis = 60_000
 
 /** A worker over its lives. */
 class Worker {
@@ -177,7 +89,7 @@ class Worker {
     this.#events.push({ _tag: "Launched", at: now(), node, role: "worker", skewMillis: 0 })
     this.#events.push(network(node))
     const args = ["--conditions=@queue-runtime/source", program, JSON.stringify(job)]
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] })
+    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] })
     this.#child = child
     if (child.stdout !== null) {
       createInterface({ input: child.stdout }).on("line", (line) => {
@@ -201,9 +113,12 @@ class Worker {
   /** Asked to end, and given the time it takes. */
   readonly stop: Effect.Effect<void> = Effect.callback((resume) => {
     const child = this.#child
+    // Killed and not started again: nobody is there to be asked.
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) {
+      return resume(Effect.void)
+    }
     this.#isExpected = true
     this.#events.push({ _tag: "Draining", at: now(), node: this.node })
-    if (child === undefined || child.exitCode !== null) return resume(Effect.void)
     child.once("exit", () => resume(Effect.void))
     child.kill("SIGTERM")
   })
@@ -287,16 +202,61 @@ const promises: History.Promises = History.promises({
   lockMillis: lockSeconds * 1_000
 })
 
+/** A yes to a receipt whose lock is over says nothing there; AWS says no. See the probe of expired handles. */
+export const withoutLateYes = (
+  events: ReadonlyArray<History.Event>
+): ReadonlyArray<History.Event> => {
+  const until = new Map<string, number>()
+  return events.map((event) => {
+    if (event._tag === "Delivered") until.set(event.token, event.until)
+    const isLate =
+      event._tag === "Settled" &&
+      event.result === "ok" &&
+      event.at > (until.get(event.token) ?? Infinity)
+    return isLate ? { ...event, result: "SettlementUnknown" } : event
+  })
+}
+
+/** What is written down of a soak. */
+export interface Report {
+  readonly provider: Job["provider"]
+  readonly server: liveServers.Name
+  readonly seed: string
+  readonly minutes: number
+  readonly events: number
+  readonly sent: number
+  readonly delivered: number
+  readonly handled: number
+  readonly deadLetters: number
+  readonly kills: number
+  readonly stops: number
+  readonly restarts: number
+  /** That the proxy took. */
+  readonly connections: number
+  /** How often each fault struck. */
+  readonly faults: Readonly<Record<string, number>>
+  readonly violations: number
+  readonly stories: ReadonlyArray<string>
+}
+
 /** What came of it. */
 export interface Soak {
   readonly isGood: boolean
-  readonly report: object
+  readonly report: Report
+  readonly history: History.History
   readonly text: string
 }
 
-const soak = Effect.fnUntraced(function* ({ minutes, provider, say }: Options) {
+const soak = Effect.fnUntraced(function* (options: Options, seed: string) {
+  const { minutes, provider, say, server: kind = "own" } = options
   const events: Array<History.Event> = []
-  const server: Server = yield* provider === "sqs" ? sqs : serviceBus
+  const server = yield* liveServers.make({
+    provider,
+    server: kind,
+    seed,
+    lockSeconds,
+    deliveriesMax
+  })
   const tap = tapOf("p1", (event) => void events.push(event))
   const job: Job = {
     provider,
@@ -314,13 +274,15 @@ const soak = Effect.fnUntraced(function* ({ minutes, provider, say }: Options) {
     (_, index) => new Worker(index + 1, { provider }, server.address, events)
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => all.map((one) => one.kill())))
+  // A short run sees some of both too.
+  const killEvery = Math.min(killEveryMillis, minutes * 20_000)
+  const restartEvery = Math.min(restartEveryMillis, minutes * 25_000)
   for (const one of all) one.start()
 
   const start = now()
   const isOver = (): boolean => now() - start > minutes * 60_000
   const counts = { kills: 0, stops: 0, restarts: 0 }
   const strike = Effect.gen(function* () {
-    yield* Effect.sleep(killEvery)
     const victim = all[yield* Random.nextIntBetween(0, all.length - 1)]
     if (victim === undefined) return
     if ((yield* Random.next) < 0.7) {
@@ -334,9 +296,8 @@ const soak = Effect.fnUntraced(function* ({ minutes, provider, say }: Options) {
     victim.start()
   })
   const restart = Effect.gen(function* () {
-    yield* Effect.sleep(restartEvery)
     counts.restarts++
-    yield* server.restart
+    yield* server.restart(yield* Random.nextBetween(0, downMaxMillis))
   })
   const tell = Effect.gen(function* () {
     yield* Effect.sleep("10 seconds")
@@ -347,8 +308,17 @@ const soak = Effect.fnUntraced(function* ({ minutes, provider, say }: Options) {
         `${counts.kills} killed, ${counts.stops} stopped, ${counts.restarts} restarts`
     )
   })
+  // Who goes down comes up again, also when all is about to end.
+  const every = (millis: number, what: Effect.Effect<void>) =>
+    Effect.sleep(millis).pipe(
+      Effect.andThen(Effect.uninterruptible(what)),
+      // What was not taken by then is to be, some time.
+      Effect.repeat({ until: isOver })
+    )
   const trouble = yield* Effect.forkChild(
-    Effect.all([Effect.forever(strike), Effect.forever(restart)], { concurrency: "unbounded" })
+    Effect.all([every(killEvery, strike), every(restartEvery, restart)], {
+      concurrency: "unbounded"
+    })
   )
   const telling = yield* Effect.forkChild(Effect.forever(tell))
   const numbers = { next: 0 }
@@ -358,22 +328,28 @@ const soak = Effect.fnUntraced(function* ({ minutes, provider, say }: Options) {
     { concurrency: "unbounded", discard: true }
   )
   yield* Fiber.interrupt(trouble)
-  const restStart = now()
-  while (!(yield* server.isEmpty) && now() - restStart < restMax) yield* Effect.sleep("500 millis")
+  let queued = Infinity
+  let movedAt = now()
+  while (queued > 0 && now() - movedAt < restMaxMillis) {
+    yield* Effect.sleep("500 millis")
+    const left = yield* server.queued
+    if (left < queued) movedAt = now()
+    queued = left
+  }
   yield* Effect.forEach(all, (one) => one.stop, { concurrency: "unbounded", discard: true })
   yield* Fiber.interrupt(telling)
   for (const one of yield* server.left)
     events.push({ _tag: "Left", at: now(), node: "world", ...one })
 
-  const history = {
-    promises,
-    events: events.toSorted((one, other) => one.at - other.at)
-  }
+  const sorted = events.toSorted((one, other) => one.at - other.at)
+  const history = { promises, events: server.isLenient ? withoutLateYes(sorted) : sorted }
   const violations = Checker.check(history)
   const count = (tag: History.Event["_tag"]): number =>
     events.filter(({ _tag }) => _tag === tag).length
-  const report = {
+  const report: Report = {
     provider,
+    server: kind,
+    seed,
     minutes,
     events: events.length,
     sent: count("Sent"),
@@ -382,6 +358,8 @@ const soak = Effect.fnUntraced(function* ({ minutes, provider, say }: Options) {
     deadLetters: events.filter((event) => event._tag === "Left" && event.place === "deadLetters")
       .length,
     ...counts,
+    connections: server.connections(),
+    faults: yield* server.faults,
     violations: violations.length,
     stories: violations.slice(0, 5).map((one) => Story.format("live", history, [one]))
   }
@@ -390,12 +368,17 @@ const soak = Effect.fnUntraced(function* ({ minutes, provider, say }: Options) {
     ...report.stories,
     violations.length === 0 ? "nothing is wrong" : `${violations.length} violations`
   ].join("\n")
-  return { isGood: violations.length === 0, report, text } satisfies Soak
+  return { isGood: violations.length === 0, report, history, text } satisfies Soak
+})
+
+const soaked = Effect.fnUntraced(function* (options: Options) {
+  const seed = options.seed ?? String(yield* Random.nextIntBetween(1, 999_999))
+  return yield* Random.withSeed(soak(options, seed), seed)
 })
 
 /** A soak, judged. That it cannot begin is a fault of the machine, and no result. */
 export const run = (options: Options): Effect.Effect<Soak> =>
-  soak(options).pipe(
+  soaked(options).pipe(
     Effect.scoped,
     Effect.orDie,
     Effect.provideService(References.MinimumLogLevel, "None")

@@ -53,6 +53,8 @@ const work = Effect.gen(function* () {
 
 const fiber = Effect.runFork(work)
 process.on("SIGTERM", () => fiber.interruptUnsafe())
+// Whoever started it is gone without a word.
+process.stdin.on("end", () => process.exit(1)).resume()
 const exit = await Effect.runPromise(Fiber.await(fiber))
 const isFailed =
   exit._tag === "Failure" && !exit.cause.reasons.every(({ _tag }) => _tag === "Interrupt")

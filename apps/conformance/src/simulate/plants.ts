@@ -16,6 +16,7 @@ export interface Plant {
     | "sealing"
     | "dead letters"
     | "sqs router"
+    | "service bus links"
   /** What the broken code does. */
   readonly title: string
   /** The world it is looked for in. */
@@ -189,6 +190,88 @@ export const plants: ReadonlyArray<Plant> = [
     replace: "        Effect.ignore(provider.send(target, [copy]))\n"
   },
   {
+    id: "replay-removes-what-it-did-not-send",
+    area: "dead letters",
+    title: "a letter is removed though sending it again has failed",
+    world: "operator",
+    file: "core/src/internal/deadLetters/replaying.ts",
+    find: "const sent = outcomes.flatMap(([held, outcome]) => (Result.isSuccess(outcome) ? held : []))",
+    replace: "const sent = outcomes.map(([held]) => held)"
+  },
+  {
+    id: "replay-never-removes",
+    area: "dead letters",
+    title: "a letter stays when it was sent again, and is said to be done",
+    world: "operator",
+    file: "core/src/internal/deadLetters/replaying.ts",
+    find: "Arr.zip(sent, yield* hold.remove(sent))",
+    replace: "Arr.zip(sent, sent.map(() => Result.void))"
+  },
+  {
+    id: "replay-under-one-id",
+    area: "dead letters",
+    title: "every replay of a message has the same id, and the second is taken for the first",
+    world: "operator",
+    file: "core/src/internal/deadLetters/resending.ts",
+    find: "const idOf = ({ id }: DeadLetters.DeadLetter)",
+    replace: "const idOf = ({ messageId: id }: DeadLetters.DeadLetter)"
+  },
+  {
+    id: "replay-begins-at-the-end",
+    area: "dead letters",
+    title:
+      "the letters of a session are sent again in the order they are found, the last one first",
+    world: "operator",
+    file: "core/src/internal/deadLetters/planning.ts",
+    find: "own.toSorted((one, other) => letters.compare(one.letter, other.letter))",
+    replace: "own.toReversed()"
+  },
+  {
+    id: "replay-goes-on-behind-a-failure",
+    area: "dead letters",
+    title: "a letter that could not be sent does not stop its session",
+    world: "operator",
+    file: "core/src/internal/deadLetters/replaying.ts",
+    find: "const error = stopped?.of(held.letter) ?? lost",
+    replace: "const error = lost"
+  },
+  {
+    id: "replay-meets-itself",
+    area: "dead letters",
+    title: "what was sent again and fails at once is sent again by the same replay",
+    world: "operator",
+    file: "core/src/internal/deadLetters/selecting.ts",
+    find: "      (replayId === undefined || letter.replayId !== replayId) &&\n",
+    replace: ""
+  },
+  {
+    id: "purge-does-not-look-at-age",
+    area: "dead letters",
+    title: "letters are removed that are younger than was said",
+    world: "operator",
+    file: "core/src/internal/deadLetters/replaying.ts",
+    find: "DateTime.toEpochMillis(letter.time) < until)",
+    replace: "DateTime.toEpochMillis(letter.time) < until + 60_000)"
+  },
+  {
+    id: "listing-skips-one",
+    area: "dead letters",
+    title: "a page begins one place too late",
+    world: "operator",
+    file: "core/src/internal/deadLetters/seeing.ts",
+    find: "last === undefined || last < from ? undefined : last + 1n",
+    replace: "last === undefined || last < from ? undefined : last + 2n"
+  },
+  {
+    id: "replay-keeps-what-it-did-not-want",
+    area: "dead letters",
+    title: "letters that were received and not sent again stay locked",
+    world: "operator",
+    file: "core/src/internal/deadLetters/hold.ts",
+    find: "(part) => client.settle(part, Verdict.abandon())",
+    replace: "() => Effect.void"
+  },
+  {
     id: "session-goes-on-after-a-failure",
     area: "session worker",
     title: "the next message of a session begins when the one before has failed",
@@ -294,7 +377,7 @@ export const plants: ReadonlyArray<Plant> = [
     title: "what waits behind a call of its session is not told that it is over",
     world: "batching",
     file: "core/src/internal/batching/lane.ts",
-    find: "            this.#order.release(batch.entries)\n",
+    find: "this.#order.release(batch.entries)",
     replace: ""
   },
   {
@@ -303,8 +386,8 @@ export const plants: ReadonlyArray<Plant> = [
     title: "a lane that was woken once is not woken again",
     world: "batching",
     file: "core/src/internal/batching/lane.ts",
-    find: "  #pump(): void {\n    this.#isAwake = false\n",
-    replace: "  #pump(): void {\n"
+    find: "this.#isAwake = false",
+    replace: ""
   },
   {
     id: "batch-counts-a-call-for-ever",
@@ -312,7 +395,7 @@ export const plants: ReadonlyArray<Plant> = [
     title: "a call that is over still takes a place",
     world: "batching",
     file: "core/src/internal/batching/lane.ts",
-    find: "            this.#calls--\n",
+    find: "this.#calls--",
     replace: ""
   },
   {
@@ -454,5 +537,51 @@ export const plants: ReadonlyArray<Plant> = [
     find: "this.deliveries = all.toSorted((one, other) => Number(sequenceOf(one) - sequenceOf(other)))",
     replace:
       "this.deliveries = all.toSorted((one, other) => Number(sequenceOf(other) - sequenceOf(one)))"
+  },
+  {
+    id: "service-bus-mixes-settlements",
+    area: "service bus links",
+    title: "settlements of different outcomes leave in one tick",
+    world: "service-bus",
+    file: "provider-azure/src/internal/settlements.ts",
+    find: "const other = first.isComplete ? this.#jobs.findIndex((job) => !job.isComplete) : 1",
+    replace: "const other = -1"
+  },
+  {
+    id: "service-bus-does-not-take-back",
+    area: "service bus links",
+    title: "what is in hand behind a failed message stays there",
+    world: "service-bus",
+    file: "provider-azure/src/internal/session.ts",
+    find: "      this.#takeBack(delivery)\n",
+    replace: ""
+  },
+  {
+    id: "service-bus-forgets-the-border",
+    area: "service bus links",
+    title: "what is behind a message whose delay is not over is handed out",
+    world: "service-bus",
+    file: "provider-azure/src/internal/session.ts",
+    find: "if (count === max || (border !== undefined && wire.sequenceOf(message) > border)) break",
+    replace: "if (count === max) break"
+  },
+  {
+    id: "service-bus-forgets-what-it-is-owed",
+    area: "service bus links",
+    title: "a message that was abandoned after its delay is not waited for",
+    world: "service-bus",
+    file: "provider-azure/src/internal/session.ts",
+    find: "if (this.#delayed.delete(sequence)) this.#owed++",
+    replace: "this.#delayed.delete(sequence)"
+  },
+  {
+    id: "service-bus-says-renewed",
+    area: "service bus links",
+    title: "a session's lock is said to be renewed, and no call is made",
+    world: "service-bus",
+    file: "provider-azure/src/internal/session.ts",
+    find: "        this.#receiver.renewSessionLock({ abortSignal })\n",
+    replace:
+      "        abortSignal.aborted\n          ? this.#receiver.renewSessionLock({ abortSignal })\n          : Promise.resolve(new Date(this.#context.now() + 30_000))\n"
   }
 ]

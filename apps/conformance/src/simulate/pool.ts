@@ -18,8 +18,16 @@ export class ChildEnded extends Schema.TaggedError<ChildEnded>()("ChildEnded", {
   }
 }
 
-/** Young objects are all there is: room for them is time won. */
-const flags = ["--conditions=@queue-runtime/source", "--max-semi-space-size=64"]
+/**
+ * Young objects are all there is: room for them from the start is time won. Every core has a process of its
+ * own, so nobody is left to help one with its garbage.
+ */
+const flags = [
+  "--conditions=@queue-runtime/source",
+  "--min-semi-space-size=64",
+  "--max-semi-space-size=64",
+  "--single-threaded-gc"
+]
 
 const start = (plant: string | undefined): ChildProcess =>
   fork(program, [], {

@@ -138,6 +138,12 @@ const backend: Backend.Make = Effect.fnUntraced(function* (spec: Backend.QueueSp
   }
 })
 
+/** The SDK is loaded with the first client. */
+export const ready: Effect.Effect<void> = AwsProvider.layer({
+  region: "us-east-1",
+  credentials: keys
+}).pipe(Layer.build, Effect.orDie, Effect.scoped, Effect.asVoid)
+
 /** SQS, its SDK and all. */
 export const options: Simulation.Options = {
   backend,

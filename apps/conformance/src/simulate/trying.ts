@@ -37,6 +37,8 @@ export const Outcome = Schema.Struct({
   deliveries: Schema.Int,
   faults: Schema.Int,
   virtualMillis: Schema.Finite,
+  /** Of the processor, shrinking included. */
+  cpuMillis: Schema.Finite,
   failures: Schema.Array(Failure)
 })
 
@@ -78,8 +80,10 @@ export const one = Effect.fnUntraced(function* (
 export const run = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Outcome> {
   const world = worlds.find(job.world)
   if (world === undefined) return yield* Effect.die(new Error(`no world is called ${job.world}`))
+  yield* world.ready ?? Effect.void
   const totals = { seeds: 0, messages: 0, deliveries: 0, faults: 0, virtualMillis: 0 }
   const failures: Array<Failure> = []
+  const before = process.cpuUsage()
   for (let seed = job.from; seed < job.from + job.count; seed++) {
     const { failure, result } = yield* one(world, String(seed), failures.length < shrunkMax)
     totals.seeds++
@@ -91,5 +95,6 @@ export const run = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Outc
     failures.push(failure)
     if (job.isSearch) break
   }
-  return { world: job.world, ...totals, failures }
+  const { system, user } = process.cpuUsage(before)
+  return { world: job.world, ...totals, cpuMillis: (user + system) / 1_000, failures }
 })

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as serviceBus from "./serviceBus.ts"
 import * as sqs from "./sqs.ts"
 
 /** One of them. */
@@ -24,6 +25,11 @@ export interface World {
   readonly options: Simulation.Options
   /** How many of its seeds there are for one of the first world's. */
   readonly share: number
+  /**
+   * Loads what is loaded when it is first used: that takes the machine's time, and no simulated process
+   * can tell it from a promise that is never kept.
+   */
+  readonly ready?: Effect.Effect<void>
 }
 
 const faults = Fault.all.map(({ name }) => name)
@@ -89,33 +95,51 @@ const poor = ({ connection }: Simulation.Environment) =>
 
 const { aside, simulated } = Simulation.queues
 
+/** So many messages that the set-up of a world is shared, and that queues, slots and batches fill. */
+const crowd: Simulation.Options = {
+  messagesMax: 2_000,
+  timed: false,
+  over: { handlerMillis: 5, deliveriesMax: 3 }
+}
+
+const routed: Simulation.Options = {
+  stack: poor,
+  client: { deadLetterQueues: { [simulated]: QueueName.makeUnsafe(aside) } }
+}
+
 const worlds: ReadonlyArray<World> = [
   { name: "memory", share: 1, options: {} },
-  {
-    name: "crowd",
-    share: 0.3,
-    options: { messagesMax: 2_000, timed: false, over: { handlerMillis: 5, deliveriesMax: 3 } }
-  },
+  { name: "crowd", share: 0.5, options: crowd },
   { name: "batching", share: 0.5, options: { stack: merged, keepsOrder: true } },
-  { name: "retry", share: 0.5, options: { stack: retried } },
-  { name: "stack", share: 0.5, options: { stack, faults, keepsOrder: true, sealed: true } },
   {
-    name: "routed",
-    share: 0.5,
+    name: "batching-crowd",
+    share: 0.25,
+    options: { ...crowd, stack: merged, keepsOrder: true }
+  },
+  { name: "retry", share: 0.5, options: { stack: retried } },
+  { name: "retry-crowd", share: 0.25, options: { ...crowd, stack: retried } },
+  { name: "stack", share: 0.5, options: { stack, faults, keepsOrder: true, sealed: true } },
+  { name: "routed", share: 0.5, options: routed },
+  { name: "routed-crowd", share: 0.25, options: { ...crowd, ...routed } },
+  {
+    name: "operator",
+    share: 0.3,
     options: {
-      stack: poor,
-      client: { deadLetterQueues: { [simulated]: QueueName.makeUnsafe(aside) } }
+      operated: true,
+      // A replay is a second copy: what an effect of it is, is its handler's own affair.
+      once: false,
+      timed: false,
+      over: { faultsMax: 60, handlerMillis: 50 }
     }
   },
-  { name: "sqs", share: 0.1, options: sqs.options }
+  { name: "sqs", share: 0.1, options: sqs.options, ready: sqs.ready },
+  { name: "service-bus", share: 0.1, options: serviceBus.options, ready: serviceBus.ready }
 ]
 
 /** All of them, by name; in some of their runs handlers are behind the library's own idempotency. */
-export const all: ReadonlyArray<World> = worlds.map(({ name, options, share }) => ({
-  name,
-  share,
-  options: { once: true, ...options }
-}))
+export const all: ReadonlyArray<World> = worlds.map((world) =>
+  Object.assign({ ready: Effect.void }, world, { options: { once: true, ...world.options } })
+)
 
 /** The world of this name. */
 export const find = (name: string): World | undefined => all.find((one) => one.name === name)

@@ -47,7 +47,7 @@ const renewals: ReadonlyArray<Fault.Name> = ["lock expires", "lost reply", ...wh
 
 /** One call, as faults see it. */
 interface Call<A, R> {
-  readonly what: string
+  readonly what: () => string
   readonly chance: () => string
   readonly names: ReadonlyArray<Fault.Name>
   readonly call: Failing<A, R>
@@ -88,7 +88,7 @@ export const make = (options: Options): QueueProvider.Service => {
 
   const strike = <A, R>(of: Call<A, R>, hit: Hit): Failing<A, R> => {
     const tell = (detail: string, refs: ReadonlyArray<string> = of.refs()): void =>
-      hit.tell(node.name, `${of.what} ${detail}`, refs)
+      hit.tell(node.name, `${of.what()} ${detail}`, refs)
     switch (hit.name) {
       case "delay": {
         const millis = hit.dice.oneOf([20, 300, 2_000, 8_000])
@@ -156,7 +156,8 @@ export const make = (options: Options): QueueProvider.Service => {
           : Effect.tap(of.call, Effect.yieldNow)
       }
       case "crash":
-        if (!process.startsWith("w")) return of.call
+        // Nobody starts a producer again.
+        if (process.startsWith("p")) return of.call
         if (hit.dice.chance(0.5)) {
           tell("is never made: the process crashes")
           return crash
@@ -197,7 +198,7 @@ export const make = (options: Options): QueueProvider.Service => {
     lose?: (call: Failing<A, R>) => Failing<A, R>
   ): Failing<A, R> =>
     around({
-      what: "a receive",
+      what: () => "a receive",
       chance: () => `${process}/receive`,
       names: receives,
       ...(lose === undefined ? {} : { lose }),
@@ -213,7 +214,7 @@ export const make = (options: Options): QueueProvider.Service => {
     settle: QueueSession.QueueSession["settle"]
   ): Failing<ReadonlyArray<Outcome.Outcome<void>>> =>
     around({
-      what: `settling ${receipts.length} (${verdict._tag})`,
+      what: () => `settling ${receipts.length} (${verdict._tag})`,
       chance: () => `${verdict._tag} ${firstOf(receipts)}`,
       names: verdict._tag === "DeadLetter" ? burials : settlements,
       call: settle(receipts, verdict),
@@ -236,7 +237,7 @@ export const make = (options: Options): QueueProvider.Service => {
     receive: (receive) => receiving(held.receive(receive), options.lose ?? notLost),
     settle: (receipts, verdict) => settling(receipts, verdict, held.settle),
     renewLock: around({
-      what: `renewing session ${held.sessionId}`,
+      what: () => `renewing session ${held.sessionId}`,
       chance: () => `${process}/renew session`,
       names: renewals,
       call: held.renewLock,
@@ -251,14 +252,14 @@ export const make = (options: Options): QueueProvider.Service => {
     stack: provider.stack,
     capabilities: provider.capabilities,
     send: (queue, messages) => {
-      const ids = messages.map(({ messageId }): string => messageId)
+      const ids = () => messages.map(({ messageId }) => names.shown(messageId))
       return around({
-        what: `sending ${ids.join(", ")}`,
-        chance: () => `send ${ids[0] ?? "nothing"}`,
+        what: () => `sending ${ids().join(", ")}`,
+        chance: () => `send ${messages[0]?.messageId ?? "nothing"}`,
         names: sends,
         call: provider.send(queue, messages),
         count: messages.length,
-        refs: () => ids,
+        refs: ids,
         part: (isHit, error) => {
           // Nothing of a session goes behind a failure of it.
           const stopped = new Set<string>()
@@ -281,7 +282,7 @@ export const make = (options: Options): QueueProvider.Service => {
     settle: (receipts, verdict) => settling(receipts, verdict, provider.settle),
     renewLock: (receipts) =>
       around({
-        what: `renewing ${receipts.length}`,
+        what: () => `renewing ${receipts.length}`,
         chance: () => `renew ${firstOf(receipts)}`,
         names: renewals,
         call: provider.renewLock(receipts),
@@ -291,7 +292,7 @@ export const make = (options: Options): QueueProvider.Service => {
     acceptSession: (queue, accept) => {
       const accepted = Effect.map(provider.acceptSession(queue, accept), Option.map(session))
       return around<Option.Option<QueueSession.QueueSession>, Scope.Scope>({
-        what: "accepting a session",
+        what: () => "accepting a session",
         chance: () => `${process}/accept`,
         names: receives,
         call: accepted,

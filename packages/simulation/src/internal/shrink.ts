@@ -19,8 +19,10 @@ const simpler = (plan: Plan.Plan): ReadonlyArray<Plan.Plan> => {
     { ...plan, producers: 1, messages: alone },
     { ...plan, latencyMillis: 0 },
     { ...plan, handlerMillis: 0 },
+    { ...plan, openingMillis: 0 },
     { ...plan, concurrency: 1 },
     { ...plan, prefetch: 1 },
+    { ...plan, deliveriesMax: Math.min(plan.deliveriesMax, 2) },
     { ...plan, messages: together }
   ]
 }
@@ -77,12 +79,16 @@ export const shrink = Effect.fnUntraced(function* (
   const search = new Search(first, attemptsMax, attempt)
   for (let before = Infinity; !search.isTired;) {
     const { faults, plan } = search.best
-    const size = plan.messages.length + faults.length
+    const size = plan.messages.length + plan.operations.length + faults.length
     if (size >= before) break
     before = size
     yield* search.drops(faults, (rest) => ({ plan: search.best.plan, faults: rest }))
     yield* search.drops(plan.messages, (messages) => ({
       plan: { ...search.best.plan, messages },
+      faults: search.best.faults
+    }))
+    yield* search.drops(search.best.plan.operations, (operations) => ({
+      plan: { ...search.best.plan, operations },
       faults: search.best.faults
     }))
     for (const index of simpler(search.best.plan).keys()) {

@@ -1,5 +1,7 @@
 /** A run: the processes of a plan on a backend, from the first send until all is over. */
 import {
+  DeadLetters,
+  Defaults,
   HandlerFailure,
   Idempotency,
   IdempotencyStore,
@@ -14,7 +16,7 @@ import {
   type ReceivedMessage,
   SessionId
 } from "@queue-runtime/core"
-import { SessionWorker } from "@queue-runtime/sessions"
+import { SessionLifecycle, SessionWorker } from "@queue-runtime/sessions"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -26,6 +28,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { Process, type Backend, type Connection } from "../Backend.ts"
 import { Effects } from "../Effects.ts"
 import type * as Fault from "../Fault.ts"
@@ -42,17 +45,11 @@ import type * as Subject from "./subject.ts"
 export const simulated = "simulated"
 export const aside = "simulated-aside"
 
-/** Tasks of one instant, beyond which somebody spins. */
-const instantMax = 200_000
-
 /** After the last send and its retries nothing goes wrong any more. */
 const quietAfter = Duration.toMillis(Duration.minutes(5))
 
 /** By then a world that is left alone must have come to rest. */
 const restAfter = Duration.toMillis(Duration.hours(6))
-
-/** A producer asks again so often; a broker that takes nothing for longer is not simulated. */
-const sendsMax = 1_000
 
 const sendPause = 500
 
@@ -151,10 +148,122 @@ const connect = Effect.fnUntraced(function* (world: World, life: Life) {
 
 type Client = QueueClient.Service
 
+/** All that this library does with dead letters, as an operator does it. */
+const operate = Effect.fnUntraced(function* (
+  world: World,
+  life: Life,
+  done: { operations: number }
+) {
+  const { kernel, plan } = world
+  const client = yield* connect(world, life)
+  const letters = yield* DeadLetters.make(client)
+  for (;;) {
+    const operation = plan.operations[done.operations]
+    if (operation === undefined) return
+    const wait = epoch + operation.atMillis - kernel.now
+    if (wait > 0) yield* Effect.sleep(wait)
+    for (let attempt = 0; attempt < Defaults.simulationTriesMax; attempt++) {
+      if (attempt > 0) yield* Effect.sleep(sendPause)
+      if (yield* operateOnce(world, life, letters, operation)) break
+    }
+    done.operations++
+  }
+})
+
+const toldOf = (
+  { recorder }: World,
+  { node }: Life,
+  letter: DeadLetters.Item | DeadLetters.DeadLetter
+): void => {
+  const { id, messageId } = letter
+  const sessionId = "message" in letter ? letter.message.sessionId : letter.sessionId
+  recorder.add({
+    _tag: "Told",
+    node: node.name,
+    id: messageId,
+    letter: id,
+    outcome: "outcome" in letter ? letter.outcome : "listed",
+    ...(sessionId === undefined ? {} : { session: sessionId })
+  })
+}
+
+const selectionOf = ({ only }: Plan.PlannedOperation): DeadLetters.Selection =>
+  only === undefined
+    ? DeadLetters.all
+    : DeadLetters.where(({ messageId }) => only.includes(messageId))
+
+/** Page after page. */
+const listed = Effect.fnUntraced(function* (
+  { queue }: World,
+  letters: DeadLetters.Service,
+  size: number,
+  tell: (letter: DeadLetters.DeadLetter) => void
+) {
+  let cursor: string | undefined
+  do {
+    const page: DeadLetters.Page = yield* letters.page(queue, {
+      size,
+      ...(cursor === undefined ? {} : { cursor })
+    })
+    for (const letter of page.letters) tell(letter)
+    cursor = page.next
+  } while (cursor !== undefined)
+})
+
+/** One operation, from the first letter to the last; whether it came that far. */
+const operateOnce = Effect.fnUntraced(function* (
+  world: World,
+  life: Life,
+  letters: DeadLetters.Service,
+  operation: Plan.PlannedOperation
+) {
+  const { queue, recorder } = world
+  const { name } = life.node
+  const { olderThanMillis, only, together, what } = operation
+  const age = olderThanMillis === undefined ? {} : { olderThanMillis }
+  recorder.add({
+    _tag: "Operating",
+    node: name,
+    what,
+    ...age,
+    ...(only === undefined ? {} : { only })
+  })
+  const tell = (letter: DeadLetters.Item | DeadLetters.DeadLetter): void =>
+    toldOf(world, life, letter)
+  const selection = selectionOf(operation)
+  const told = ({ last }: DeadLetters.Progress) =>
+    Effect.sync(() => {
+      if (last !== undefined) tell(last)
+    })
+  const work = {
+    replay: () =>
+      Stream.runForEach(letters.replay(queue, selection, { concurrency: together }), told),
+    purge: () =>
+      Stream.runForEach(
+        letters.purge(
+          queue,
+          selection,
+          olderThanMillis === undefined ? {} : { olderThan: olderThanMillis }
+        ),
+        told
+      ),
+    list: () => listed(world, letters, together, tell)
+  }
+  const result = yield* Effect.result(work[what]())
+  const isFailed = Result.isFailure(result)
+  const reason = isFailed ? { reason: result.failure.reason._tag } : {}
+  recorder.add({ _tag: "Operated", node: name, what, ...reason })
+  return !isFailed
+})
+
 const reasonOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   return HandlerFailure.describe(error).reason
 }
+
+/** Whether it leaves to the plan what is the plan's. */
+const isUntimed = ({ delay, scheduledAt, sessionId, timeToLive }: Message.Message): boolean =>
+  [delay, scheduledAt, sessionId, timeToLive].every((given) => given === undefined)
 
 /** What the subject wrote, under the plan's ids; valid is what both are made of. */
 const messageOf = (
@@ -163,6 +272,10 @@ const messageOf = (
 ): Effect.Effect<Message.Message, QueueError.QueueError> =>
   Effect.map(subject.message(planned), (made) => {
     const { delayMillis, id, session, timeToLiveMillis } = planned
+    if (delayMillis === undefined && timeToLiveMillis === undefined && isUntimed(made)) {
+      const sessionId = session === undefined ? undefined : SessionId.makeUnsafe(session)
+      return Message.stamp(made, MessageId.makeUnsafe(id), sessionId)
+    }
     const { attributes, body, contentType, correlationId } = made
     return new Message.Message(
       {
@@ -201,7 +314,7 @@ const sendAll = Effect.fnUntraced(function* (
     else recorder.add({ _tag: "SendFailed", node: name, id, reason: failure })
     return failure === undefined
   }
-  for (let attempt = 0; due.length > 0 && attempt < sendsMax; attempt++) {
+  for (let attempt = 0; due.length > 0 && attempt < Defaults.simulationTriesMax; attempt++) {
     if (attempt > 0) yield* Effect.sleep(sendPause)
     for (const { message, planned } of due) {
       const { delayMillis, id, session, timeToLiveMillis } = planned
@@ -296,10 +409,13 @@ const befall = Effect.fnUntraced(function* (
 ) {
   const { chaos, plan } = world
   const { node } = life
-  const { messageId: id } = message
-  if (isPoison(world, node, id)) return yield* Effect.fail(new Failing({ what: `${id} is poison` }))
-  const hit = chaos.draw(`handle ${id}`, handlerKinds)
+  const { messageId, receipt } = message
+  if (isPoison(world, node, messageId)) {
+    return yield* Effect.fail(new Failing({ what: `${messageId} is poison` }))
+  }
+  const hit = chaos.draw(`handle ${messageId}`, handlerKinds)
   if (hit === undefined) return undefined
+  const id = world.names.find(receipt.token)?.id ?? messageId
   switch (hit.name) {
     case "slow handler": {
       const millis = hit.dice.oneOf([
@@ -347,12 +463,16 @@ const handlerOf = Effect.fnUntraced(function* (world: World, life: Life) {
   const { made, names, plan, recorder, store } = world
   const { node } = life
   const { name } = node
-  const inner = (message: ReceivedMessage.ReceivedMessage): Effect.Effect<unknown, object> =>
-    Effect.flatMap(befall(world, life, message), () => {
-      const millis = plan.handlerMillis === 0 ? 0 : node.dice.between(0, plan.handlerMillis)
-      const handled = made.handler(message)
-      return millis === 0 ? handled : Effect.delay(handled, millis)
-    })
+  const handled = (message: ReceivedMessage.ReceivedMessage): Effect.Effect<unknown, object> => {
+    const millis = plan.handlerMillis === 0 ? 0 : node.dice.between(0, plan.handlerMillis)
+    const done = made.handler(message)
+    return millis === 0 ? done : Effect.delay(done, millis)
+  }
+  const isCalm = !world.chaos.isPossible(["poison", ...handlerKinds])
+  const inner = isCalm
+    ? handled
+    : (message: ReceivedMessage.ReceivedMessage): Effect.Effect<unknown, object> =>
+        Effect.flatMap(befall(world, life, message), () => handled(message))
   const once =
     plan.idempotent && world.subject.once
       ? yield* Idempotency.handler((message) =>
@@ -366,6 +486,14 @@ const handlerOf = Effect.fnUntraced(function* (world: World, life: Life) {
       : inner
   return Tap.handler(once, { names, node: name, recorder })
 })
+
+/** Who follows the sessions of a worker, and takes his time to hear of each. */
+const follower = (millis: number) =>
+  Effect.map(SessionLifecycle.make(), (followed): SessionLifecycle.Service => ({
+    ...followed,
+    opened: (queue, sessionId, close) =>
+      Effect.delay(followed.opened(queue, sessionId, close), millis)
+  }))
 
 const work = Effect.fnUntraced(function* (world: World, life: Life) {
   const { plan, queue } = world
@@ -387,7 +515,10 @@ const work = Effect.fnUntraced(function* (world: World, life: Life) {
         parkedMax: plan.parkedMax
       })
     : QueueWorker.run(common)
-  return yield* Effect.provideService(worker, QueueClient.QueueClient, client)
+  const working = Effect.provideService(worker, QueueClient.QueueClient, client)
+  if (plan.openingMillis === 0) return yield* working
+  const followed = yield* follower(plan.openingMillis)
+  return yield* Effect.provideService(working, SessionLifecycle.SessionLifecycle, followed)
 })
 
 /** Starts a process; its fiber runs in its own time and its own turn. */
@@ -485,6 +616,34 @@ const worker = Effect.fnUntraced(function* (
 
 const restPauseMax = 30_000
 
+/** An operator over its lives, until all is done that it is to do. */
+const operator = Effect.fnUntraced(function* (world: World, ended: Array<Node>) {
+  if (world.plan.operations.length === 0) return
+  const process = "op"
+  const director = world.kernel.node(`${process}/fate`)
+  const done = { operations: 0 }
+  for (let lives = 1; ; lives++) {
+    const { fiber, life } = yield* launch(
+      world,
+      process,
+      `${process}.${lives}`,
+      "operator",
+      (made) => operate(world, made, done)
+    )
+    const exit = yield* Effect.raceFirst(
+      Fiber.await(fiber),
+      Effect.as(Deferred.await(life.crashed), undefined)
+    )
+    if (exit !== undefined) {
+      finished(world, life.node.name, exit)
+      ended.push(life.node)
+      return
+    }
+    yield* Effect.forkChild(noticed(world, life, director.dice.oneOf([0, 1_000, 10_000])))
+    yield* Effect.sleep(director.dice.oneOf([1, 500, 4_000]))
+  }
+})
+
 /** Until nothing is left to do, or the time is over. */
 const rest = Effect.fnUntraced(function* (world: World) {
   const start = world.kernel.now
@@ -518,6 +677,7 @@ const direct = Effect.fnUntraced(function* (
     Array.from({ length: plan.workers }, (_, index) => index + 1),
     (own) => Effect.forkChild(worker(world, own, stop, ended))
   )
+  const operated = yield* Effect.forkChild(operator(world, ended))
   yield* Effect.forEach(
     Array.from({ length: plan.producers }, (_, index) => index),
     (own) =>
@@ -530,10 +690,13 @@ const direct = Effect.fnUntraced(function* (
       ),
     { concurrency: "unbounded", discard: true }
   )
+  yield* Fiber.await(operated)
   yield* rest(world)
   yield* Deferred.succeed(stop, undefined)
   yield* Effect.forEach(workers, Fiber.await, { discard: true })
-  for (const one of yield* backend.left) recorder.add({ _tag: "Left", node: "world", ...one })
+  for (const one of yield* backend.left) {
+    recorder.add({ _tag: "Left", node: "world", ...one, id: base.names.shown(one.id) })
+  }
   return yield* world.made.verify
 })
 
@@ -588,7 +751,7 @@ class Running {
   readonly #end: number
 
   constructor(subject: Subject.Subject, plan: Plan.Plan, options: Options) {
-    const kernel = new Kernel(plan.seed, instantMax)
+    const kernel = new Kernel(plan.seed, Defaults.simulationInstantMax)
     const recorder = new History.Recorder(() => kernel.now)
     const lastAt = plan.messages.reduce((last, { atMillis }) => Math.max(last, atMillis), 0)
     const chaos = new Chaos({

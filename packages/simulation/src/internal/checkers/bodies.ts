@@ -9,7 +9,10 @@ export const bodies: Checker.Checker = {
     const violations = new Violations("bodies")
     const sent = new Map<string, number>()
     for (const event of events) {
-      if (event._tag === "Submitted") sent.set(event.id, event.digest)
+      if (event._tag === "Submitted") {
+        const origin = sent.get(event.of ?? event.id)
+        sent.set(event.id, event.of === undefined ? event.digest : (origin ?? event.digest))
+      }
       if (event._tag === "Storing" && promises.sealed && sent.get(event.id) === event.digest) {
         violations.add(event.at, `${event.id} went out in plain text`, [event.id])
       }

@@ -19,6 +19,7 @@ export const deadLetters: Checker.Checker = {
     const begun = new Set<string>()
     /** Deliveries that somebody tried to put aside; when that fails they stay. */
     const tried = new Set<string>()
+    const asked = new Set<string>()
     const counts = new Map<string, number>()
     const lifetimes = new Map<string, number>()
     const aside = new Map<string, string>()
@@ -70,6 +71,7 @@ export const deadLetters: Checker.Checker = {
             break
           }
           tried.add(event.token)
+          asked.add(event.id)
           const count = counts.get(event.token) ?? 0
           if (event.reason === poison) {
             // One that hears no interruption is still at work when its time is over.
@@ -119,6 +121,8 @@ export const deadLetters: Checker.Checker = {
           break
         case "Left": {
           if (event.place !== "deadLetters" || aside.has(event.id)) break
+          // Put there by a settlement whose answer got lost.
+          if (!promises.complete && asked.has(event.id)) break
           if (event.reason === poison) {
             if (event.count < deliveriesMax || (promises.complete && !hadChances(event.id))) {
               violations.add(

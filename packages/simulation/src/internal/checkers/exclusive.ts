@@ -5,21 +5,26 @@ import { Violations } from "./violations.ts"
 
 /**
  * Holdings that were lost, and since when that may be so: when the broker last answered their holder. Where
- * the bottom does not see a connection break, nobody knows when it did.
+ * the bottom does not see a connection break, nobody knows when it did, and a holder that is killed does
+ * not hear of it at all.
  */
 const brokenOf = ({ events, promises }: History.History): ReadonlyMap<string, number> => {
   const broken = new Map<string, number>()
   if (promises.complete) return broken
   const answered = new Map<string, number>()
   const holds = new Map<string, string>()
+  const open = new Map<string, Set<string>>()
+  const breaks = (hold: string): void => {
+    broken.set(hold, Math.min(broken.get(hold) ?? Infinity, answered.get(hold) ?? 0))
+  }
   for (const event of events) {
     if (event._tag === "Delivered" && event.hold !== undefined) holds.set(event.token, event.hold)
-    if (event._tag === "Lost") {
-      broken.set(
-        event.hold,
-        Math.min(broken.get(event.hold) ?? Infinity, answered.get(event.hold) ?? 0)
-      )
+    if (event._tag === "Accepted") {
+      open.set(event.node, (open.get(event.node) ?? new Set()).add(event.hold))
     }
+    if (event._tag === "Released") open.get(event.node)?.delete(event.hold)
+    if (event._tag === "Lost") breaks(event.hold)
+    if (event._tag === "Crashed") for (const hold of open.get(event.node) ?? []) breaks(hold)
     const isAnswer = event._tag === "Settled" ? event.result === "ok" : event._tag === "Delivered"
     const hold = isAnswer && "token" in event ? holds.get(event.token ?? "") : undefined
     if (hold !== undefined) answered.set(hold, event.at)

@@ -14,6 +14,14 @@ interface Message {
   settler: string | undefined
   /** From when on the broker itself may have put it aside, for being delivered too often. */
   readonly buriedAt: number
+  /** Between these events the broker took it; all at once where it tells numbers. */
+  readonly taken: Taken
+}
+
+/** When a message went out first and was answered, as numbers of events. */
+interface Taken {
+  readonly from: number
+  readonly to: number
 }
 
 /** One copy of a message, and which of them. */
@@ -50,6 +58,9 @@ const buriedOf = ({ events, promises }: History.History): ReadonlyMap<string, nu
   const count = (id: string, by: number): void => void copies.set(id, (copies.get(id) ?? 0) + by)
   for (const event of events) {
     if (event._tag === "Left" && event.place === "deadLetters") count(event.id, 1)
+    if (event._tag === "Unburied" && event.verdict === "Complete" && event.result === "ok") {
+      count(event.id, 1)
+    }
     if (event._tag === "Settled" && event.verdict === "DeadLetter" && event.result === "ok") {
       count(event.id, -1)
     }
@@ -64,6 +75,24 @@ const buriedOf = ({ events, promises }: History.History): ReadonlyMap<string, nu
     )
   )
 }
+
+/** Two sends under way at one time may be taken in any order where the broker does not tell. */
+const isBefore = (one: Message, other: Message): boolean => one.taken.to <= other.taken.from
+
+const takenOf = ({ events, promises }: History.History): ReadonlyMap<string, Taken> => {
+  const taken = new Map<string, Taken>()
+  if (promises.complete) return taken
+  const out = new Map<string, number>()
+  for (const [index, event] of events.entries()) {
+    if (event._tag === "Storing" && !out.has(event.id)) out.set(event.id, index)
+    if (event._tag !== "Stored" || taken.has(event.id)) continue
+    const from = event.sequence === undefined ? (out.get(event.id) ?? index) : index
+    taken.set(event.id, { from, to: event.sequence === undefined ? index : 0 })
+  }
+  return taken
+}
+
+const anytime: Taken = { from: Infinity, to: 0 }
 
 const bySequence = (one: History.Stored, other: History.Stored): number =>
   (one.sequence ?? 0) - (other.sequence ?? 0)
@@ -91,6 +120,7 @@ const storedOf = ({ events, promises }: History.History) => {
 
 const linesOf = (history: History.History) => {
   const buried = buriedOf(history)
+  const taken = takenOf(history)
   const lifetimes = new Map<string, number>()
   for (const event of history.events) {
     if (event._tag !== "Submitted" || event.timeToLiveMillis === undefined) continue
@@ -107,7 +137,8 @@ const linesOf = (history: History.History) => {
         isUnsure: false,
         settler: undefined,
         expiresAt: at + (lifetimes.get(id) ?? Infinity),
-        buriedAt: buried.get(id) ?? Infinity
+        buriedAt: buried.get(id) ?? Infinity,
+        taken: taken.get(id) ?? anytime
       }
       messages.set(id, message)
       places.push({ id, message, copy: message.places.length })
@@ -151,6 +182,9 @@ export const ordered: Checker.Checker = {
         line.head++
         first = line.places[line.head]
       }
+      const isOut = (place: Place): boolean =>
+        !isCleared(place, at) && isBefore(place.message, message)
+      if (!promises.complete) first = line.places.slice(line.head, own).find(isOut)
       if (first === undefined || line.head >= own) return
       if (!promises.complete && isElsewhere(first, node)) return
       violations.add(at, `${id} began before ${first.id} of session ${session} was done`, [

@@ -14,15 +14,18 @@ export const progress: Checker.Checker = {
   check: ({ events }) => {
     const violations = new Violations("progress")
     const asked = new Set<string>()
+    /** Who ends when its work is done. */
+    const passing = new Set<string>()
     for (const event of events) {
       if (event._tag === "Draining") asked.add(event.node)
+      if (event._tag === "Launched" && event.role !== "worker") passing.add(event.node)
       if (event._tag === "Stuck") {
         violations.add(event.at, `the processes ${words[event.why]}`, [event.why])
       }
       if (event._tag !== "Finished" || event.node.startsWith("p")) continue
       if (event.reason !== undefined) {
         violations.add(event.at, `${event.node} ended with ${event.reason}`, [event.node])
-      } else if (!asked.has(event.node)) {
+      } else if (!asked.has(event.node) && !passing.has(event.node)) {
         violations.add(event.at, `${event.node} ended, and nobody had asked it to`, [event.node])
       }
     }

@@ -134,6 +134,13 @@ export const total: Checker.Checker = {
           }
           break
         }
+        case "Unburied": {
+          const seen = of(event.id)
+          seen.isDead = true
+          // Taken from among the dead letters: of an answer that got lost, perhaps.
+          if (event.verdict === "Complete") seen.isThere = true
+          break
+        }
         case "Left": {
           const seen = of(event.id)
           if (event.place === "deadLetters") {

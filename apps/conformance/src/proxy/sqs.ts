@@ -1,14 +1,17 @@
-/** A proxy before an SQS server: what becomes of each request, a test decides. */
+/** A proxy before an SQS server: what becomes of each request, a test or a seed decides. */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as http from "node:http"
+import { dice, type HttpName, httpNames, type Probabilities, Tally } from "./faults.ts"
 
 /** What becomes of one request. */
 export type Fault =
   | { readonly _tag: "Pass" }
   /** The server never sees it. */
   | { readonly _tag: "Answer"; readonly status: number; readonly code: string }
+  /** Neither does it, and what answers speaks no JSON. */
+  | { readonly _tag: "Gateway"; readonly status: 429 | 503 }
   /** The connection is cut before the server sees it. */
   | { readonly _tag: "Reset" }
   /** The server does it, and nobody hears of it. */
@@ -23,7 +26,7 @@ export const pass: Fault = { _tag: "Pass" }
 /** Decides by the action, `SendMessageBatch`, and how many requests of it came before. */
 export type Rule = (action: string, before: number) => Fault
 
-export interface SqsFaultProxy {
+export interface SqsProxy {
   readonly endpoint: string
   /** From now on; the counts start again. */
   readonly use: (rule: Rule) => Effect.Effect<void>
@@ -31,6 +34,25 @@ export interface SqsFaultProxy {
   readonly cut: Effect.Effect<void>
   /** Requests so far under the rule of now, by action. */
   readonly counts: () => ReadonlyMap<string, number>
+}
+
+const drawn: Readonly<Record<HttpName, Fault>> = {
+  unavailable: { _tag: "Gateway", status: 503 },
+  "too many requests": { _tag: "Gateway", status: 429 },
+  "dropped reply": { _tag: "LoseReply" }
+}
+
+/** Draws for each request, and counts what it draws. */
+export const chances = (seed: string, probabilities: Probabilities<HttpName>) => {
+  const tally = new Tally<HttpName>()
+  const own = dice(seed, "requests")
+  const rule: Rule = () => {
+    const name = own.draw(httpNames, probabilities)
+    if (name === undefined) return pass
+    tally.add(name)
+    return drawn[name]
+  }
+  return { rule, tally }
 }
 
 const read = async (message: http.IncomingMessage): Promise<Buffer> => {
@@ -99,11 +121,16 @@ const failing = async (
 
 const json = { "content-type": "application/x-amz-json-1.0" }
 
+const html = { "content-type": "text/html" }
+
+const pageOf = (status: number): string =>
+  `<html><head><title>${status}</title></head><body>${status}, says the gateway</body></html>`
+
 const errorOf = (code: string): string =>
   JSON.stringify({ __type: `com.amazonaws.sqs#${code}`, message: `${code} of the proxy` })
 
 /** Stands until the scope closes. */
-export const make = (target: string): Effect.Effect<SqsFaultProxy, never, Scope.Scope> =>
+export const make = (target: string): Effect.Effect<SqsProxy, never, Scope.Scope> =>
   Effect.gen(function* () {
     const url = new URL(target)
     let rule: Rule = () => pass
@@ -123,6 +150,9 @@ export const make = (target: string): Effect.Effect<SqsFaultProxy, never, Scope.
           return
         case "Answer":
           response.writeHead(fault.status, json).end(errorOf(fault.code))
+          return
+        case "Gateway":
+          response.writeHead(fault.status, html).end(pageOf(fault.status))
           return
         case "FailEntries": {
           const told = await failing(url, request, body, fault)
