@@ -127,7 +127,8 @@ const clientOptions = ({
   ...(deadLetterQueues === undefined ? {} : { deadLetterQueues })
 })
 
-const asItIs: Stage = Layer.effect(QueueProvider.QueueProvider, QueueProvider.QueueProvider)
+/** A new one each time: the same layer twice in a chain applies once, and what is between is left out. */
+const asItIs = (): Stage => Layer.effect(QueueProvider.QueueProvider, QueueProvider.QueueProvider)
 
 /** What every call goes by, and the building of the stack. */
 const ambient = ({ clock = Clock.Clock.defaultValue(), logLevel = "Info" }: Options) =>
@@ -143,13 +144,13 @@ const stack = (
   CoreDeadLetters.layer().pipe(
     Layer.provideMerge(QueueClient.layer(clientOptions(options))),
     Layer.provideMerge(Telemetry.layerCreate()),
-    Layer.provide(options.sealing ?? asItIs),
-    Layer.provide(options.claimCheck ?? asItIs),
-    Layer.provide(options.batching === false ? asItIs : Batching.layer(options.batching)),
+    Layer.provide(options.sealing ?? asItIs()),
+    Layer.provide(options.claimCheck ?? asItIs()),
+    Layer.provide(options.batching === false ? asItIs() : Batching.layer(options.batching)),
     Layer.provideMerge(Health.layer({ queues })),
     Layer.provide(ResilienceConfig.layer(options.resilience)),
     Layer.provide(Telemetry.layer()),
-    Layer.provide(options.sessionLeases ?? asItIs),
+    Layer.provide(options.sessionLeases ?? asItIs()),
     Layer.provide(providerOf(options)),
     Layer.provide(options.telemetry ?? Layer.empty),
     Layer.provideMerge(ambient(options))

@@ -66,7 +66,15 @@ describe("Queues", () => {
       batching: false
     })
     assert.strictEqual(queues.provider, "memory")
-    assert.notInclude(queues.stack, "batching")
+    assert.deepStrictEqual(queues.stack, [
+      "create",
+      "health",
+      "circuit-breaker",
+      "retry",
+      "timeout",
+      "telemetry",
+      "memory"
+    ])
     assert.strictEqual(
       await reasonOf(open({ provider: { memory: () => Promise.resolve(provider()) } })),
       "ConfigurationInvalid"
