@@ -103,21 +103,25 @@ const kindOf = (verdict: Verdict.Verdict): string => {
   return JSON.stringify([verdict.reason, verdict.description])
 }
 
+const noSessions: Request<unknown, unknown>["sessions"] = []
+
 const sendRequest = (
   provider: QueueProvider.Service,
   [queue, messages]: Parameters<QueueProvider.Service["send"]>
 ): Request<Message.Stamped, QueueProvider.Sent> => {
   const { messageSizeMax, ordered, sendCountMax, sendSizeMax } = provider.capabilities(queue)
-  const sizes = messages.map((message) => {
+  let bytes = 0
+  let isTooLarge = false
+  for (const message of messages) {
     const most = Message.sizeAtMost(message)
     // As many as one call takes of these fit by far: nobody needs to count their bytes.
     const isSmall = most <= messageSizeMax && most * sendCountMax <= sendSizeMax
-    return isSmall ? most : Message.size(message)
-  })
-  const bytes = sizes.reduce((total, size) => total + size, 0)
-  // What the provider will refuse is refused to its caller alone: it fills a call.
-  const isTooLarge = sizes.some((size) => size > messageSizeMax)
-  const sessions = ordered ? messages.flatMap(({ sessionId }) => sessionId ?? []) : []
+    const size = isSmall ? most : Message.size(message)
+    bytes += size
+    // What the provider will refuse is refused to its caller alone: it fills a call.
+    isTooLarge ||= size > messageSizeMax
+  }
+  const sessions = ordered ? messages.flatMap(({ sessionId }) => sessionId ?? []) : noSessions
   return {
     items: messages,
     bytes: isTooLarge ? Math.max(bytes, sendSizeMax) : bytes,
@@ -131,7 +135,7 @@ const receiptsRequest = <A>(
   receipts: ReadonlyArray<Receipt.Receipt>,
   kind: string,
   call: Request<Receipt.Receipt, A>["call"]
-): Request<Receipt.Receipt, A> => ({ items: receipts, bytes: 0, kind, sessions: [], call })
+): Request<Receipt.Receipt, A> => ({ items: receipts, bytes: 0, kind, sessions: noSessions, call })
 
 const sendLimits = ({ sendCountMax, sendSizeMax }: Capabilities.Capabilities) => ({
   countMax: sendCountMax,

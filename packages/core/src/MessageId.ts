@@ -73,13 +73,18 @@ export const makeUnsafe = constructors.makeUnsafe
  */
 export const is = constructors.is
 
-const octets: ReadonlyArray<string> = Array.from({ length: 256 }, (_, value) =>
-  value.toString(16).padStart(2, "0")
-)
+/** Written over by every id: one text out of bytes costs a third of one put together from parts. */
+const digits = Buffer.from("00000000-0000-0000-0000-000000000000")
 
-/** Two of the four bytes of a value, from the table: several times as fast as a number's own digits. */
-const pair = (value: number, shift: number): string =>
-  `${octets[(value >>> (shift + 8)) & 0xff]}${octets[(value >>> shift) & 0xff]}`
+const hex = Buffer.from("0123456789abcdef")
+
+/** Four digits of a value's lowest two bytes. */
+const write = (at: number, value: number): void => {
+  digits[at] = hex[(value >>> 12) & 0xf] ?? 0
+  digits[at + 1] = hex[(value >>> 8) & 0xf] ?? 0
+  digits[at + 2] = hex[(value >>> 4) & 0xf] ?? 0
+  digits[at + 3] = hex[value & 0xf] ?? 0
+}
 
 const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUnsafe() * 2 ** 32)
 
@@ -91,12 +96,19 @@ const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUn
  * @since 0.1.0
  */
 export const generateUnsafe = (random: Random.Random): MessageId => {
-  const [a, b, c, d] = [uint32(random), uint32(random), uint32(random), uint32(random)]
-  const high = (b & 0xffff0fff) | 0x4000
-  const low = (c & 0x3fffffff) | 0x80000000
-  const head = `${pair(a, 16)}${pair(a, 0)}-${pair(high, 16)}-${pair(high, 0)}`
-  const uuid = `${head}-${pair(low, 16)}-${pair(low, 0)}${pair(d, 16)}${pair(d, 0)}`
-  return MessageId.make(uuid, { disableChecks: true })
+  const a = uint32(random)
+  const b = (uint32(random) & 0xffff0fff) | 0x4000
+  const c = (uint32(random) & 0x3fffffff) | 0x80000000
+  const d = uint32(random)
+  write(0, a >>> 16)
+  write(4, a)
+  write(9, b >>> 16)
+  write(14, b)
+  write(19, c >>> 16)
+  write(24, c)
+  write(28, d >>> 16)
+  write(32, d)
+  return MessageId.make(digits.toString("latin1"), { disableChecks: true })
 }
 
 /**

@@ -37,6 +37,7 @@ import type * as QueueName from "./QueueName.ts"
 import * as QueueProvider from "./QueueProvider.ts"
 import * as QueueSession from "./QueueSession.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
+import * as SendCalls from "./SendCalls.ts"
 import type * as SessionId from "./SessionId.ts"
 import * as Verdict from "./Verdict.ts"
 
@@ -345,7 +346,7 @@ const settlement = (
     message: ReceivedMessage.ReceivedMessage,
     verdict: Verdict.Verdict
   ): Effect.Effect<void, QueueError.QueueError> =>
-    Effect.flatMap(settle([message], verdict), Outcome.single)
+    Effect.flatMap(settleBatch(verdict)([message], message.receipt.address), Outcome.single)
 
   return {
     settle,
@@ -443,7 +444,7 @@ export const make = Effect.fnUntraced(function* (
 
   const sendOutcomes: Service["sendOutcomes"] = (queue, messages) =>
     Effect.flatMap(prepare(queue, messages), (stamped) =>
-      sending.sendChunks(provider, queue, sending.chunks(stamped, provider.capabilities(queue)))
+      sending.sendCalls(provider, queue, SendCalls.cut(stamped, provider.capabilities(queue)))
     )
 
   const receive: Service["receive"] = (source, receiveOptions) => {

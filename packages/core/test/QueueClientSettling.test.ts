@@ -126,7 +126,7 @@ describe("QueueClient: settling one", () => {
       assert.lengthOf(others, 2)
       broker.faults.outcomesMissing = 1
       const exit = yield* Effect.exit(client.complete(held))
-      assert.match(String(exit), /fewer outcomes than receipts/u)
+      assert.match(String(exit), /answered no outcome/u)
       const many = yield* Effect.exit(client.settle(others, Verdict.complete))
       assert.match(String(many), /fewer outcomes than receipts/u)
       const calls = Array.from({ length: 30 }, () => held)

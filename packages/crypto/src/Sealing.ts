@@ -160,14 +160,15 @@ const refusal = (
   { messageSizeMax: maximumBytes, sendSizeMax }: Capabilities.Capabilities
 ): QueueError.QueueError | undefined => {
   let most = 0
-  for (const [index, message] of messages.entries()) {
+  let index = 0
+  for (const message of messages) {
     const atMost = Message.sizeAtMost(message)
-    most += atMost
-    if (atMost <= maximumBytes) continue
-    const actualBytes = Message.size(message)
+    const actualBytes = atMost > maximumBytes ? Message.size(message) : 0
     if (actualBytes > maximumBytes) {
       return QueueError.make(new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index }))
     }
+    most += atMost
+    index++
   }
   if (most <= sendSizeMax) return undefined
   // What is declared is what is taken, though a little more could be cut.

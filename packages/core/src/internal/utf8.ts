@@ -18,23 +18,4 @@ export const toTextStrict = (bytes: Uint8Array): string | undefined => {
 }
 
 /** The length of a string in UTF-8, without encoding it. A lone surrogate counts as U+FFFD, 3 bytes. */
-export const textLength = (text: string): number => {
-  let length = text.length
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (code >= 0x800) {
-      // A pair of surrogates is 4 bytes for 2 units, everything else of this size 3 for 1.
-      if (code >= 0xd800 && code <= 0xdbff && isLowSurrogate(text.charCodeAt(index + 1))) {
-        length += 2
-        index++
-      } else {
-        length += 2
-      }
-    } else if (code >= 0x80) {
-      length += 1
-    }
-  }
-  return length
-}
-
-const isLowSurrogate = (code: number): boolean => code >= 0xdc00 && code <= 0xdfff
+export const textLength = (text: string): number => Buffer.byteLength(text)

@@ -34,8 +34,8 @@ export interface Header {
 export interface Decoded {
   readonly header: Header
   readonly bytes: Uint8Array
-  /** The ciphertext with its tag, or the signature. */
-  readonly rest: Uint8Array
+  /** Where it ends, and the ciphertext with its tag, or the signature, begins. */
+  readonly end: number
 }
 
 /** Magic, version, mode, length of the key's id, length of the wrapped key, two times, nonce. */
@@ -186,7 +186,7 @@ export const decode = (
       nonce: body.subarray(at + 16, nonceEnd)
     },
     bytes: body.subarray(0, nonceEnd),
-    rest: body.subarray(nonceEnd)
+    end: nonceEnd
   })
 }
 
@@ -206,17 +206,25 @@ const absent = 0xffff_ffff
  */
 export const associatedData = (header: Uint8Array, ids: Ids): Uint8Array => {
   const { correlationId, messageId, sessionId } = ids
-  // Three bytes of UTF-8 a unit of UTF-16 at most. Pooled: it is gone when its body is sealed.
-  const units = messageId.length + (sessionId?.length ?? 0) + (correlationId?.length ?? 0)
-  const bytes = Buffer.allocUnsafe(header.byteLength + 12 + 3 * units)
+  const size = idSize(messageId) + idSize(sessionId) + idSize(correlationId)
+  // Pooled: it is gone when its body is sealed.
+  const bytes = Buffer.allocUnsafe(header.byteLength + size)
   bytes.set(header)
-  let at = header.byteLength
-  for (const id of [messageId, sessionId, correlationId]) {
-    const size = id === undefined ? 0 : writeText(bytes, at + 4, id)
-    bytes.writeUInt32BE(id === undefined ? absent : size, at)
-    at += 4 + size
-  }
-  return bytes.subarray(0, at)
+  writeId(
+    bytes,
+    writeId(bytes, writeId(bytes, header.byteLength, messageId), sessionId),
+    correlationId
+  )
+  return bytes
+}
+
+/** With its length before it. */
+const idSize = (id: string | undefined): number =>
+  4 + (id === undefined ? 0 : Buffer.byteLength(id))
+
+const writeId = (bytes: Buffer, at: number, id: string | undefined): number => {
+  const size = id === undefined ? 0 : writeText(bytes, at + 4, id)
+  return bytes.writeUInt32BE(id === undefined ? absent : size, at) + size
 }
 
 /** UTF-8; of ASCII, as ids mostly are, unit by unit, since a call for a short text costs more. */

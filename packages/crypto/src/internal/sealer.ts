@@ -195,12 +195,12 @@ const openSealed = <M extends Taken>(
 ): Proving<M> => {
   const decoded = envelope.decode(message.body, "sealed")
   if (Result.isFailure(decoded)) return Effect.succeed(rejected(decoded.failure))
-  const { bytes, header, rest } = decoded.success
-  const end = rest.byteLength - envelope.tagSize
+  const { bytes, end, header } = decoded.success
+  const tagAt = message.body.byteLength - envelope.tagSize
   const input = {
     nonce: header.nonce,
-    ciphertext: rest.subarray(0, end),
-    tag: rest.subarray(end),
+    ciphertext: message.body.subarray(end, tagAt),
+    tag: message.body.subarray(tagAt),
     associatedData: envelope.associatedData(bytes, message)
   }
   return withKey(tools, queue, header, (key) =>
@@ -227,10 +227,11 @@ const openSigned = <M extends Taken>(
   if (Result.isFailure(encoded)) return Effect.succeed(rejected(notBase64))
   const decoded = envelope.decode(encoded.success, "signed")
   if (Result.isFailure(decoded)) return Effect.succeed(rejected(decoded.failure))
-  const { bytes, header, rest } = decoded.success
+  const { bytes, end, header } = decoded.success
+  const signature = encoded.success.subarray(end)
   const data = envelope.concat(envelope.associatedData(bytes, message), message.body)
   return withKey(tools, queue, header, (key) =>
-    Effect.matchEffect(tools.cipher.verify(key, data, rest), {
+    Effect.matchEffect(tools.cipher.verify(key, data, signature), {
       onSuccess: (isTrue) =>
         isTrue
           ? proved(header, message.body)

@@ -34,7 +34,8 @@ export const problemOf = (
   const { messageSizeMax: maximumBytes } = queue.broker.config
   if (messages.length > limits.sendCountMax) return tooMany("messages", limits.sendCountMax)
   let most = 0
-  for (const [index, message] of messages.entries()) {
+  let index = 0
+  for (const message of messages) {
     const atMost = Message.sizeAtMost(message)
     most += atMost
     const actualBytes = atMost > maximumBytes ? Message.size(message) : 0
@@ -45,6 +46,7 @@ export const problemOf = (
       const problem = "an ordered queue takes no message without a session id"
       return new QueueError.ValidationFailed({ field: "sessionId", problem })
     }
+    index++
   }
   if (most <= limits.sendSizeMax) return undefined
   const total = messages.reduce((sum, message) => sum + Message.size(message), 0)

@@ -55,7 +55,7 @@ export class Entry<I, A> implements Ordered<Entry<I, A>> {
   readonly since: number
   places: ReadonlyArray<Place<Entry<I, A>>> = []
   blockers = 0
-  stage: Stage<I, A> = { _tag: "Blocked" }
+  stage: Stage<I, A> = blocked
 
   constructor(
     request: Request<I, A>,
@@ -81,6 +81,8 @@ type Stage<I, A> =
   | { readonly _tag: "Blocked" }
   | { readonly _tag: "Ready"; readonly group: Group<I, A>; readonly node: Node<I, A> }
   | { readonly _tag: "Called"; readonly batch: Batch<I, A> }
+
+const blocked = { _tag: "Blocked" } as const
 
 /** Requests that go out in one call. */
 interface Batch<I, A> {
@@ -195,7 +197,7 @@ export class Lane<I, A> {
     const node = this.#outside.first
     if (node === undefined) return
     LinkedList.remove(this.#outside, node)
-    node.value.stage = { _tag: "Blocked" }
+    node.value.stage = blocked
     this.#admit(node.value)
   }
 
@@ -213,7 +215,7 @@ export class Lane<I, A> {
     if (stage._tag !== "Ready") return
     const { group, node } = stage
     const { bytes, items, kind } = entry.request
-    entry.stage = { _tag: "Blocked" }
+    entry.stage = blocked
     LinkedList.remove(group.entries, node)
     group.count -= items.length
     group.bytes -= bytes
@@ -290,13 +292,14 @@ export class Lane<I, A> {
   #makeUp(kind: string): Batch<I, A> {
     const entries: Array<Entry<I, A>> = []
     const batch: Batch<I, A> = { entries, waiting: 0, fiber: undefined }
+    const called = { _tag: "Called", batch } as const
     const isRoomFor = this.#room()
     // Asked for anew each time: taking one out may make one ready, and an empty group is forgotten.
     let entry = this.#first(kind)
     while (entry !== undefined && isRoomFor(entry.request)) {
       this.#unready(entry)
       this.#order.take(entry)
-      entry.stage = { _tag: "Called", batch }
+      entry.stage = called
       entries.push(entry)
       entry = this.#first(kind)
     }

@@ -114,6 +114,7 @@ export class SessionOrder<E extends Ordered<E>> {
   }
 }
 
+/** Each once; mostly there is no session to keep in order. */
 const linesOf = <E extends Ordered<E>>(entries: ReadonlyArray<E>): ReadonlySet<Line<E>> => {
   const lines = new Set<Line<E>>()
   for (const { places } of entries) for (const { line } of places) lines.add(line)
