@@ -76,14 +76,14 @@ export const is = constructors.is
 /** Written over by every id: one text out of bytes costs a third of one put together from parts. */
 const digits = Buffer.from("00000000-0000-0000-0000-000000000000")
 
-const hex = Buffer.from("0123456789abcdef")
+const hex = "0123456789abcdef"
 
 /** Four digits of a value's lowest two bytes. */
 const write = (at: number, value: number): void => {
-  digits[at] = hex[(value >>> 12) & 0xf] ?? 0
-  digits[at + 1] = hex[(value >>> 8) & 0xf] ?? 0
-  digits[at + 2] = hex[(value >>> 4) & 0xf] ?? 0
-  digits[at + 3] = hex[value & 0xf] ?? 0
+  digits[at] = hex.charCodeAt((value >>> 12) & 0xf)
+  digits[at + 1] = hex.charCodeAt((value >>> 8) & 0xf)
+  digits[at + 2] = hex.charCodeAt((value >>> 4) & 0xf)
+  digits[at + 3] = hex.charCodeAt(value & 0xf)
 }
 
 const uint32 = (random: Random.Random): number => Math.floor(random.nextDoubleUnsafe() * 2 ** 32)

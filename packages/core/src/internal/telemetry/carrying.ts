@@ -17,17 +17,25 @@ export const overheadMax =
   "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".length +
   Defaults.traceStateLengthMax
 
-/** Lower-case hexadecimal digits, not all zero. */
+/** By code: 1 for a zero, 3 for another lower-case hexadecimal digit. */
+const digits = Uint8Array.from({ length: 256 }, (_, code) => {
+  const place = "0123456789abcdef".indexOf(String.fromCharCode(code))
+  return place < 0 ? 0 : place === 0 ? 1 : 3
+})
+
+/**
+ * Lower-case hexadecimal digits, not all zero. Of random digits nobody can guess the next: with a branch
+ * for each it takes five times as long.
+ */
 const isId = (text: string, from: number, to: number): boolean => {
-  let isZero = true
+  let all = 1
+  let any = 0
   for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at)
-    if (code === 0x30) continue
-    isZero = false
-    const isDigit = code > 0x30 && code <= 0x39
-    if (!isDigit && !(code >= 0x61 && code <= 0x66)) return false
+    const digit = digits[text.charCodeAt(at)] ?? 0
+    all &= digit
+    any |= digit
   }
-  return !isZero
+  return all === 1 && any === 3
 }
 
 /**
