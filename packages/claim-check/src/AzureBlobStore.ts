@@ -30,11 +30,17 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { BlobStore, Check, Configuration, Defaults, QueueError } from "@queue-runtime/core"
+import {
+  BlobStore,
+  Check,
+  Configuration,
+  Defaults,
+  QueueError,
+  SdkVersion
+} from "@queue-runtime/core"
 import * as blobService from "./internal/blobService.ts"
 import * as endpoint from "./internal/endpoint.ts"
 import * as expiry from "./internal/expiry.ts"
-import * as sdkVersion from "./internal/sdkVersion.ts"
 import * as settings from "./internal/settings.ts"
 
 /**
@@ -70,7 +76,7 @@ export interface Options {
 }
 
 /** What this package is built for and tested with. */
-const sdk: sdkVersion.Sdk = {
+const sdk: SdkVersion.Sdk = {
   package: installed.name,
   version: installed.version,
   minimum: "12.34.0",
@@ -183,7 +189,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<BlobStore.Service, QueueError.QueueError> {
   const sizeMax = yield* Check.wholeNumber("sizeMax", options.sizeMax ?? Defaults.blobSizeMax)
   const timeout = yield* Check.duration("timeout", options.timeout ?? Defaults.blobTimeout)
-  yield* sdkVersion.check(sdk)
+  yield* SdkVersion.check(sdk)
   const container = yield* makeClient(options)
   const limited = blobService.within(timeout)
   const service: BlobStore.Service = {

@@ -59,6 +59,7 @@ import {
   Message,
   MessageId,
   type Outcome,
+  PutAside,
   QueueAddress,
   QueueError,
   type QueueName,
@@ -66,13 +67,12 @@ import {
   QueueSession,
   type Receipt,
   type ReceivedMessage,
-  Verdict
+  SendCalls,
+  type Verdict
 } from "@queue-runtime/core"
 import * as claims from "./internal/claim.ts"
 import { Lanes } from "./internal/lanes.ts"
-import * as putAside from "./internal/putAside.ts"
 import * as resolving from "./internal/resolving.ts"
-import * as sending from "./internal/sending.ts"
 
 /**
  * What goes into the store, and for how long.
@@ -183,8 +183,6 @@ const isSurelyNotSent = ({ reason }: QueueError.QueueError): boolean =>
 
 const whyNot = (unresolved: resolving.Unresolved): string =>
   unresolved._tag === "Rejected" ? unresolved.reason : unresolved.error.reason._tag
-
-type Settle = putAside.Settle
 
 type Messages = ReadonlyArray<ReceivedMessage.ReceivedMessage>
 
@@ -333,7 +331,7 @@ export const make = Effect.fnUntraced(function* (
       )
     )
     const small = messages.map((message, index) => claimed.get(index)?.message ?? message)
-    return yield* Effect.onExit(sending.send(self, queue, small), (exit) => {
+    return yield* Effect.onExit(SendCalls.send(self, queue, small), (exit) => {
       if (Exit.isFailure(exit)) {
         const error = Exit.findErrorOption(exit)
         const isSure = Option.isSome(error) && isSurelyNotSent(error.value)
@@ -361,7 +359,7 @@ export const make = Effect.fnUntraced(function* (
       const sessions = messages.flatMap(({ sessionId }) =>
         sessionId === undefined ? [] : [`${queue}\n${sessionId}`]
       )
-      const call = puts ? sendClaims(queue, messages) : sending.send(self, queue, messages)
+      const call = puts ? sendClaims(queue, messages) : SendCalls.send(self, queue, messages)
       return lanes.run(sessions, puts, call)
     })
 
@@ -391,55 +389,40 @@ export const make = Effect.fnUntraced(function* (
       ? resolved.message
       : { ...message, attributes: { ...message.attributes, [unclaimed]: whyNot(resolved) } }
 
-  const postponement = (queue: QueueName.QueueName): Verdict.Verdict => {
-    const { abandonDelay, abandonDelayMax } = self.capabilities(queue)
-    if (!Capabilities.isSupported(abandonDelay)) return Verdict.abandon()
-    const delay = Defaults.claimCheckRetryDelay
-    return Verdict.abandon(
-      abandonDelayMax === undefined ? delay : Duration.min(delay, abandonDelayMax)
-    )
-  }
-
   /** What is to become of a message without its body, said in the log. */
   const verdictOn = (
     { messageId, receipt: { address } }: ReceivedMessage.ReceivedMessage,
     unresolved: resolving.Unresolved
   ): Effect.Effect<Verdict.Verdict> => {
     const { queue } = address
+    const below = self.capabilities(queue)
+    const delay = Defaults.claimCheckRetryDelay
     const annotated = Effect.annotateLogs({ queue, messageId })
     if (unresolved._tag === "Later") {
       const { message } = unresolved.error
       const log = Effect.logWarning(`the body of a message cannot be got yet: ${message}`)
-      return Effect.as(annotated(log), postponement(queue))
+      return Effect.as(annotated(log), PutAside.later(below, delay))
     }
     const { description, reason } = unresolved
     const log = Effect.logError(`a message was rejected: ${reason}: ${description}`)
-    const canPutAside = Capabilities.isSupported(self.capabilities(queue).deadLetter)
-    return Effect.as(
-      annotated(log),
-      canPutAside ? Verdict.deadLetter(reason, description) : postponement(queue)
-    )
+    return Effect.as(annotated(log), PutAside.rejected(below, { reason, description, delay }))
   }
 
-  const settleBelow: Settle = (receipts, verdict) => self.settle(receipts, verdict)
+  const settleBelow: PutAside.Settle = (receipts, verdict) => self.settle(receipts, verdict)
 
   const receivePlain = Effect.fnUntraced(function* (
     address: QueueAddress.QueueAddress,
     messages: Messages
   ) {
     const found: Array<ReceivedMessage.ReceivedMessage> = []
-    const aside: Array<putAside.Aside> = []
+    const aside: Array<PutAside.PutAside> = []
     const resolved = yield* resolveAll(address, messages)
     for (const [index, message] of messages.entries()) {
       const one = resolved[index]
       if (one?._tag === "Opened") found.push(one.message)
       else if (one !== undefined) aside.push({ message, verdict: yield* verdictOn(message, one) })
     }
-    // Side by side: batching below merges them. What fails comes again when its lock runs out.
-    yield* Effect.forEach(aside, (one) => Effect.ignore(putAside.settle(settleBelow, one)), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    yield* PutAside.settleAll(settleBelow, aside)
     return found
   })
 
@@ -456,12 +439,12 @@ export const make = Effect.fnUntraced(function* (
 
   const receive: QueueProvider.Service["receive"] = (address, asked) => {
     const open = address._tag === "DeadLetter" ? receiveDead : receivePlain
-    return putAside.handOver(
-      self.receive(address, asked),
-      opening((messages) => open(address, messages)),
-      settleBelow,
-      () => self.capabilities(address.queue).settleCountMax
-    )
+    return PutAside.handOver({
+      take: self.receive(address, asked),
+      open: opening((messages) => open(address, messages)),
+      settle: settleBelow,
+      settleCountMax: () => self.capabilities(address.queue).settleCountMax
+    })
   }
 
   /** Bodies until there are enough of them; of what is there the first is always shown. */
@@ -485,7 +468,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const forgetting =
-    (settle: Settle): Settle =>
+    (settle: PutAside.Settle): PutAside.Settle =>
     (receipts, verdict) =>
       isDeleted && verdict._tag === "Complete"
         ? Effect.tap(settle(receipts, verdict), (outcomes) => removeAll(keysOf(receipts, outcomes)))
@@ -503,8 +486,8 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const sessionOf = (session: QueueSession.QueueSession): QueueSession.QueueSession => {
-    const settle: Settle = (receipts, verdict) => session.settle(receipts, verdict)
-    const debts = putAside.makeDebts(settle)
+    const settle: PutAside.Settle = (receipts, verdict) => session.settle(receipts, verdict)
+    const debts = PutAside.makeDebts(settle)
 
     /** Up to the first that is to come again: what is behind it was taken back. */
     const inOrder = Effect.fnUntraced(function* (messages: Messages) {
@@ -536,12 +519,12 @@ export const make = Effect.fnUntraced(function* (
       receive: (asked) =>
         Effect.andThen(
           debts.pay,
-          putAside.handOver(
-            session.receive(asked),
-            opening(inOrder),
+          PutAside.handOver({
+            take: session.receive(asked),
+            open: opening(inOrder),
             settle,
-            () => self.capabilities(session.queue).settleCountMax
-          )
+            settleCountMax: () => self.capabilities(session.queue).settleCountMax
+          })
         )
     }
   }

@@ -32,11 +32,17 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { BlobStore, Check, Configuration, Defaults, QueueError } from "@queue-runtime/core"
+import {
+  BlobStore,
+  Check,
+  Configuration,
+  Defaults,
+  QueueError,
+  SdkVersion
+} from "@queue-runtime/core"
 import * as blobService from "./internal/blobService.ts"
 import * as endpoint from "./internal/endpoint.ts"
 import * as expiry from "./internal/expiry.ts"
-import * as sdkVersion from "./internal/sdkVersion.ts"
 import * as settings from "./internal/settings.ts"
 
 /**
@@ -56,7 +62,7 @@ export interface Options {
 }
 
 /** What this package is built for and tested with. */
-const sdk: sdkVersion.Sdk = {
+const sdk: SdkVersion.Sdk = {
   package: installed.name,
   version: installed.version,
   minimum: "3.1169.0",
@@ -131,7 +137,7 @@ export const make = Effect.fnUntraced(function* (
   }
   const sizeMax = yield* Check.wholeNumber("sizeMax", options.sizeMax ?? Defaults.blobSizeMax)
   const timeout = yield* Check.duration("timeout", options.timeout ?? Defaults.blobTimeout)
-  yield* sdkVersion.check(sdk)
+  yield* SdkVersion.check(sdk)
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => makeClient(options.client ?? {})),
     (self) => Effect.sync(() => self.destroy())

@@ -15,6 +15,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
@@ -22,6 +23,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { firstProblem } from "./internal/schemaProblem.ts"
+import * as QueueError from "./QueueError.ts"
 
 /**
  * What a Schema says of itself as a setting.
@@ -173,6 +176,25 @@ export const duration = (options: {
   )
 }
 
+/**
+ * A field of options that may be left out: it is decoded from this value then.
+ *
+ * **Example** (Three unless told otherwise)
+ *
+ * ```ts
+ * import { Setting } from "@queue-runtime/core"
+ * import { Schema } from "effect"
+ *
+ * const schema = Schema.Struct({ retries: Setting.defaulted(Setting.whole(0, 9), 3) })
+ * Schema.decodeUnknownSync(schema)({}) // => { retries: 3 }
+ * ```
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
+  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
+
 const isDurationInput = (value: unknown): value is Duration.Input =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
   Option.isSome(Duration.fromInput(value as never))
@@ -232,6 +254,47 @@ export const durationNotNegative = durationInput(
   (value) => Duration.isFinite(value) && !Duration.isNegative(value),
   "must be a finite duration, not below zero"
 )
+
+/**
+ * What checks options that are given in code, and fills in their defaults. What the Schema does not know is
+ * refused: it is misspelt.
+ *
+ * **Details** `root` stands before the path, where the options are a part of others.
+ *
+ * **Errors** of the check: ConfigurationInvalid (never retry), with the path of the option and the rule
+ *
+ * **Example** (The path says where)
+ *
+ * ```ts
+ * import { Setting } from "@queue-runtime/core"
+ * import { Effect, Schema } from "effect"
+ *
+ * const check = Setting.decodeOptions(
+ *   Schema.Struct({ queues: Schema.Record(Schema.String, Schema.Struct({ fifo: Schema.Boolean })) })
+ * )
+ * Effect.runSync(Effect.flip(check({ queues: { orders: { fifo: 1 } } }))).message
+ * // => "ConfigurationInvalid: queues.orders.fifo: Expected boolean"
+ * ```
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decodeOptions = <A>(
+  schema: Schema.Codec<A, unknown>,
+  root = ""
+): ((options: unknown) => Effect.Effect<A, QueueError.QueueError>) => {
+  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
+  return (options) =>
+    Effect.suspend(() =>
+      Effect.fromResult(
+        Result.mapError(decode(options), ({ issue }) => {
+          const { path, problem } = firstProblem(issue)
+          const key = [root, path].filter((part) => part !== "").join(".")
+          return QueueError.configurationInvalid(key === "" ? "options" : key, problem)
+        })
+      )
+    )
+}
 
 /**
  * How a value is written.

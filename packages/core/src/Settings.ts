@@ -47,8 +47,7 @@ const nameRule =
 
 const day = 86_400
 
-const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
-  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
+const { defaulted } = Setting
 
 const schema = Schema.Struct({
   provider: Schema.optionalKey(Schema.String).pipe(

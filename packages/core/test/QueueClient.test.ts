@@ -10,7 +10,6 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
 import * as Defaults from "../src/Defaults.ts"
-import * as sending from "../src/internal/sending.ts"
 import * as Message from "../src/Message.ts"
 import * as QueueAddress from "../src/QueueAddress.ts"
 import * as QueueClient from "../src/QueueClient.ts"
@@ -558,40 +557,7 @@ describe("QueueClient: batches", () => {
     })
   )
 
-  const Sizes = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 }))).check(
-    Schema.isMaxLength(40)
-  )
   const Maximum = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 }))
-
-  it.effect.prop(
-    "R3.9 chunks keep every message in order, within both limits, and none could be joined",
-    { sizes: Arbitrary.schema(Sizes), countMax: Arbitrary.schema(Maximum) },
-    ({ countMax, sizes }) =>
-      Effect.sync(() => {
-        const stamped = sizes.map((bytes, index) => {
-          const one = message(`m-${index}`, undefined, bytes)
-          return Message.stamp(one, one.messageId ?? assert.fail("an id was given"))
-        })
-        const limits = { sendCountMax: countMax, sendSizeMax: 70 }
-        const chunks = sending.chunks(stamped, limits)
-        const bytesOf = (chunk: ReadonlyArray<Message.Stamped>) =>
-          chunk.reduce((total, one) => total + Message.size(one), 0)
-        assert.deepStrictEqual(chunks.flat(), stamped)
-        for (const [index, chunk] of chunks.entries()) {
-          assert.isAtLeast(chunk.length, 1)
-          assert.isAtMost(chunk.length, countMax)
-          assert.isAtMost(bytesOf(chunk), limits.sendSizeMax)
-          const following = chunks[index + 1]?.[0]
-          if (following !== undefined) {
-            const isFull =
-              chunk.length === countMax ||
-              bytesOf(chunk) + Message.size(following) > limits.sendSizeMax
-            assert.isTrue(isFull)
-          }
-        }
-      }),
-    { arbitrary: { runs: 200, seed: 3 } }
-  )
 
   const Plan = Schema.Array(
     Schema.Struct({ session: Schema.Literals(["a", "b", "c"]), fails: Schema.Boolean })

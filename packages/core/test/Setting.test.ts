@@ -194,6 +194,50 @@ describe("Setting", () => {
     assert.include(problemOf(Setting.durationNotNegative, Duration.infinity), below)
   })
 
+  it("R10.1 options that are left out have their defaults, decoded like any other", () => {
+    const check = Setting.decodeOptions(
+      Schema.Struct({
+        pause: Setting.defaulted(Setting.durationPositive, "2 seconds"),
+        tries: Setting.defaulted(Setting.whole(1, 9), 3)
+      })
+    )
+    const made = Effect.runSync(check({ tries: 5 }))
+    assert.deepStrictEqual(made, { pause: Duration.seconds(2), tries: 5 })
+    assert.strictEqual(Effect.runSync(check({})).tries, 3)
+  })
+
+  it("R10.1 an option that is bad or misspelt is named by its path, with the rule", () => {
+    const kinds = Schema.Union([
+      Schema.Struct({ id: Schema.String }),
+      Schema.Struct({ id: Schema.Int })
+    ])
+    const queue = Schema.Struct({ pause: Setting.durationPositive })
+    const options = Schema.Struct({
+      queues: Schema.Record(Schema.String, queue),
+      list: Schema.optionalKey(Schema.Array(Schema.Int)),
+      who: Schema.optionalKey(kinds)
+    })
+    const problem = (given: unknown, root?: string) =>
+      Effect.runSync(Effect.flip(Setting.decodeOptions(options, root)(given))).message
+    const rule = "must be a finite duration above zero"
+    const bad = { queues: { orders: { pause: 0 } } }
+    assert.strictEqual(problem(bad), `ConfigurationInvalid: queues.orders.pause: ${rule}`)
+    assert.strictEqual(
+      problem(bad, "aws"),
+      `ConfigurationInvalid: aws.queues.orders.pause: ${rule}`
+    )
+    assert.match(problem({ queues: {}, list: [1, "2"] }), /^ConfigurationInvalid: list\.1: /u)
+    assert.match(problem({ queues: {}, queue: {} }), /^ConfigurationInvalid: queue: /u)
+    assert.match(problem(7), /^ConfigurationInvalid: options: /u)
+    assert.match(problem(7, "aws"), /^ConfigurationInvalid: aws: /u)
+    // Of what fits none of several kinds one problem is told, not one a kind.
+    assert.strictEqual(
+      problem({ queues: {}, who: { id: true } }),
+      "ConfigurationInvalid: who.id: Expected string"
+    )
+    assert.notInclude(problem({ queues: {}, who: "hunter2" }), "hunter2")
+  })
+
   it("R10.1 a duration is written in the largest unit that divides it", () => {
     const shown = [0, 1, 250, 1_000, 90_000, 120_000, 3_600_000, 172_800_000].map((millis) =>
       Setting.formatDuration(Duration.millis(millis))

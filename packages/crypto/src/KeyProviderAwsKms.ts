@@ -33,11 +33,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { Defaults, KeyProvider, QueueError } from "@queue-runtime/core"
+import { Defaults, KeyProvider, QueueError, SdkVersion } from "@queue-runtime/core"
 import * as aws from "./internal/aws.ts"
 import * as keyCache from "./internal/keyCache.ts"
 import * as keyService from "./internal/keyService.ts"
-import * as sdkVersion from "./internal/sdkVersion.ts"
 
 /**
  * Which key of KMS wraps, and how long a data key is used.
@@ -61,7 +60,7 @@ export interface Options {
 }
 
 /** What this package is built for and tested with. */
-const sdk: sdkVersion.Sdk = {
+const sdk: SdkVersion.Sdk = {
   package: installed.name,
   version: installed.version,
   minimum: "3.1162.0",
@@ -178,7 +177,7 @@ export const make = Effect.fnUntraced(function* (
     options.dataKeyLifetime ?? Defaults.cryptoDataKeyLifetime
   )
   const bounds = yield* keyCache.read(options)
-  yield* sdkVersion.check(sdk)
+  yield* SdkVersion.check(sdk)
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => makeClient(options.client ?? {})),
     (self) => Effect.sync(() => self.destroy())

@@ -32,11 +32,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { Defaults, KeyProvider, QueueError } from "@queue-runtime/core"
+import { Defaults, KeyProvider, QueueError, SdkVersion } from "@queue-runtime/core"
 import * as aws from "./internal/aws.ts"
 import * as keyCache from "./internal/keyCache.ts"
 import * as keyService from "./internal/keyService.ts"
-import * as sdkVersion from "./internal/sdkVersion.ts"
 
 /**
  * Where the keys are, and how often they are asked for.
@@ -56,7 +55,7 @@ export interface Options {
 }
 
 /** What this package is built for and tested with. */
-const sdk: sdkVersion.Sdk = {
+const sdk: SdkVersion.Sdk = {
   package: installed.name,
   version: installed.version,
   minimum: "3.1162.0",
@@ -172,7 +171,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* Effect.fail(QueueError.configurationInvalid("secret", "must not be empty"))
   }
   const bounds = yield* keyCache.read(options)
-  yield* sdkVersion.check(sdk)
+  yield* SdkVersion.check(sdk)
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => makeClient(options.client ?? {})),
     (self) => Effect.sync(() => self.destroy())

@@ -37,34 +37,34 @@
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import {
-  Capabilities,
+  type Capabilities,
   CryptoProvider,
   Defaults,
   KeyProvider,
   Message,
   NonceStore,
+  PutAside,
   type QueueAddress,
   QueueError,
   QueueName,
   QueueProvider,
   QueueSession,
   type ReceivedMessage,
-  Verdict
+  SendCalls,
+  type Verdict
 } from "@queue-runtime/core"
 import { attributeNames } from "./internal/attributes.ts"
 import * as cryptoMetrics from "./internal/cryptoMetrics.ts"
 import * as envelope from "./internal/envelope.ts"
 import * as failures from "./internal/failures.ts"
 import * as policies from "./internal/policy.ts"
-import * as putAside from "./internal/putAside.ts"
 import * as sealer from "./internal/sealer.ts"
-import * as sending from "./internal/sending.ts"
 import { makeWarnings } from "./internal/warnings.ts"
 
 /**
@@ -304,7 +304,7 @@ export const make = Effect.fnUntraced(function* (
     const refused = refusal(messages, capabilities(queue))
     if (refused !== undefined) return Effect.fail(refused)
     const sealing = sealAll(queue, mode, messages)
-    const sendAll = (sealed: ReadonlyArray<Message.Stamped>) => sending.send(self, queue, sealed)
+    const sendAll = (sealed: ReadonlyArray<Message.Stamped>) => SendCalls.send(self, queue, sealed)
     return Effect.matchEffect(sealing, {
       onSuccess: sendAll,
       onFailure: (error) =>
@@ -389,46 +389,29 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const postponement = (queue: QueueName.QueueName): Verdict.Verdict => {
-    const { abandonDelay, abandonDelayMax } = self.capabilities(queue)
-    if (!Capabilities.isSupported(abandonDelay)) return Verdict.abandon()
-    const delay = Defaults.cryptoKeyMissingDelay
-    return Verdict.abandon(
-      abandonDelayMax === undefined ? delay : Duration.min(delay, abandonDelayMax)
-    )
-  }
-
-  const rejection = (queue: QueueName.QueueName, failure: failures.Failure): Verdict.Verdict =>
-    Capabilities.isSupported(self.capabilities(queue).deadLetter)
-      ? Verdict.deadLetter(...failures.describe(failure))
-      : postponement(queue)
-
   /** What is to become of a message that does not open, said in the log. */
   const verdictOn = (
     { messageId, receipt: { address } }: ReceivedMessage.ReceivedMessage,
     opened: NotOpened
   ): Effect.Effect<Verdict.Verdict> => {
     const { queue } = address
-    const [log, verdict] =
-      opened._tag === "Rejected"
-        ? [
-            Effect.logError(
-              `a message was rejected: ${failures.describe(opened.failure).join(": ")}`
-            ),
-            rejection(queue, opened.failure)
-          ]
-        : [
-            Effect.logWarning(`a message cannot be opened yet: ${opened.error.message}`),
-            postponement(queue)
-          ]
-    return log.pipe(Effect.annotateLogs({ queue, messageId }), Effect.as(verdict))
+    const below = self.capabilities(queue)
+    const delay = Defaults.cryptoKeyMissingDelay
+    const annotated = Effect.annotateLogs({ queue, messageId })
+    if (opened._tag === "Later") {
+      const log = Effect.logWarning(`a message cannot be opened yet: ${opened.error.message}`)
+      return Effect.as(annotated(log), PutAside.later(below, delay))
+    }
+    const [reason, description] = failures.describe(opened.failure)
+    const log = Effect.logError(`a message was rejected: ${reason}: ${description}`)
+    return Effect.as(annotated(log), PutAside.rejected(below, { reason, description, delay }))
   }
 
   const receivePlain = (
     queue: QueueName.QueueName,
     messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>
   ) => {
-    const aside: Array<putAside.Aside> = []
+    const aside: Array<PutAside.PutAside> = []
     const opening = openEach(queue, messages, (message, opened) =>
       Effect.map(verdictOn(message, opened), (verdict) => {
         aside.push({ message, verdict })
@@ -438,30 +421,23 @@ export const make = Effect.fnUntraced(function* (
     return Effect.flatMap(opening, (found) =>
       aside.length === 0
         ? Effect.succeed(found)
-        : // Side by side: batching below merges them. What fails comes again when its lock runs out.
-          Effect.as(
-            Effect.forEach(aside, (one) => Effect.ignore(putAside.settle(self.settle, one)), {
-              concurrency: "unbounded",
-              discard: true
-            }),
-            found
-          )
+        : Effect.as(PutAside.settleAll(self.settle, aside), found)
     )
   }
 
   const receive: QueueProvider.Service["receive"] = (address, asked) =>
-    putAside.handOver(
-      self.receive(address, asked),
-      (messages) =>
+    PutAside.handOver({
+      take: self.receive(address, asked),
+      open: (messages) =>
         address._tag === "DeadLetter"
           ? Effect.forEach(messages, (message) => shown(address.queue, message))
           : receivePlain(address.queue, messages),
-      self.settle,
-      () => self.capabilities(address.queue).settleCountMax
-    )
+      settle: self.settle,
+      settleCountMax: () => self.capabilities(address.queue).settleCountMax
+    })
 
   const sessionOf = (session: QueueSession.QueueSession): QueueSession.QueueSession => {
-    const debts = putAside.makeDebts(session.settle)
+    const debts = PutAside.makeDebts(session.settle)
 
     /** Those that open, up to the first that is to come again: what is behind it was taken back. */
     const openInOrder = (messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>) =>
@@ -486,12 +462,12 @@ export const make = Effect.fnUntraced(function* (
       receive: (asked) =>
         Effect.andThen(
           debts.pay,
-          putAside.handOver(
-            session.receive(asked),
-            openInOrder,
-            session.settle,
-            () => self.capabilities(session.queue).settleCountMax
-          )
+          PutAside.handOver({
+            take: session.receive(asked),
+            open: openInOrder,
+            settle: session.settle,
+            settleCountMax: () => self.capabilities(session.queue).settleCountMax
+          })
         )
     }
   }

@@ -18,15 +18,20 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { ProviderMetrics, type QueueAddress, type QueueError } from "@queue-runtime/core"
+import {
+  ProviderMetrics,
+  type QueueAddress,
+  type QueueError,
+  SdkVersion
+} from "@queue-runtime/core"
 import * as AwsConfig from "./AwsConfig.ts"
 import { defined } from "./internal/defined.ts"
 import * as errors from "./internal/errors.ts"
+import { installed } from "./internal/installed.ts"
 import { load } from "./internal/loading.ts"
 import type * as onSdk from "./internal/onSdk.ts"
 import type * as resolving from "./internal/resolving.ts"
 import type * as sdk from "./internal/sdk.ts"
-import * as sdkVersion from "./internal/sdkVersion.ts"
 import type { Transport } from "./internal/transport.ts"
 import * as underWay from "./internal/underWay.ts"
 
@@ -221,7 +226,7 @@ export const make: (
   { requestHandler } = {}
 ) {
   const config = yield* AwsConfig.make(options)
-  yield* sdkVersion.check()
+  yield* SdkVersion.check(installed)
   const loaded = yield* load
   const connection = new Connection(loaded, config, requestHandler)
   // Before it is there, and so until it is closed.

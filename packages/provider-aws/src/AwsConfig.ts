@@ -14,17 +14,15 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { Defaults, QueueError, QueueName, Setting } from "@queue-runtime/core"
+import { Defaults, type QueueError, QueueName, Setting } from "@queue-runtime/core"
 import * as target from "./internal/target.ts"
 import { isLocalHost } from "./internal/localHost.ts"
 
-const { described } = Setting
+const { defaulted, described } = Setting
 
 const positive = Setting.durationPositive
 
@@ -38,9 +36,6 @@ const visibility = Setting.durationInput(
 
 const count = (minimum: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum }))
-
-const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
-  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
 const text = Schema.String.check(Schema.isMinLength(1))
 
@@ -408,19 +403,7 @@ export type AwsConfig = typeof AwsConfig.Type
  */
 export type Options = typeof AwsConfig.Encoded
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const invalid = (issue: SchemaIssue.Issue): QueueError.QueueError => {
-  const [first] = format(issue).issues
-  const path = first?.path?.map((part) => String(typeof part === "object" ? part.key : part)) ?? []
-  const key = path.join(".")
-  return QueueError.configurationInvalid(
-    key === "" ? "options" : key,
-    first?.message ?? "is not valid"
-  )
-}
-
-const decode = Schema.decodeUnknownResult(AwsConfig, { onExcessProperty: "error" })
+const decode = Setting.decodeOptions(AwsConfig)
 
 /**
  * Checks the options.
@@ -442,9 +425,7 @@ const decode = Schema.decodeUnknownResult(AwsConfig, { onExcessProperty: "error"
  * @since 0.1.0
  */
 export const make = (options: Options = {}): Effect.Effect<AwsConfig, QueueError.QueueError> =>
-  Effect.suspend(() =>
-    Effect.fromResult(Result.mapError(decode(options), (error) => invalid(error.issue)))
-  )
+  decode(options)
 
 /**
  * One queue as the options have it: its settings, and where it is.

@@ -2,9 +2,9 @@ import { ListQueuesCommand } from "@aws-sdk/client-sqs"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { QueueAddress, QueueError, QueueName } from "@queue-runtime/core"
+import { QueueAddress, QueueError, QueueName, SdkVersion } from "@queue-runtime/core"
 import { AwsClient, type AwsConfig } from "../src/index.ts"
-import * as sdkVersion from "../src/internal/sdkVersion.ts"
+import { installed } from "../src/internal/installed.ts"
 import * as Server from "./support/server.ts"
 
 const orders = QueueAddress.queue(QueueName.makeUnsafe("orders"))
@@ -141,10 +141,10 @@ describe("use", () => {
 
   it.effect("R10.8 a version of the SDK outside its range is named", () =>
     Effect.gen(function* () {
-      yield* sdkVersion.check()
-      yield* sdkVersion.check("3.2000.1")
+      yield* SdkVersion.check(installed)
+      yield* SdkVersion.check({ ...installed, version: "3.2000.1" })
       for (const version of ["3.1168.9", "2.9000.0", "4.0.0"]) {
-        const error = yield* Effect.flip(sdkVersion.check(version))
+        const error = yield* Effect.flip(SdkVersion.check({ ...installed, version }))
         assert.deepInclude(error.reason, {
           key: "@aws-sdk/client-sqs",
           problem: `must be >=3.1169.0 <4.0.0; got ${version}`

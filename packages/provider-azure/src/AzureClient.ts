@@ -24,13 +24,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { ProviderMetrics, type QueueError } from "@queue-runtime/core"
+import { ProviderMetrics, type QueueError, SdkVersion } from "@queue-runtime/core"
 import * as AzureConfig from "./AzureConfig.ts"
 import * as calls from "./internal/calls.ts"
 import type * as connection from "./internal/connection.ts"
 import { defined } from "./internal/defined.ts"
 import * as errors from "./internal/errors.ts"
-import * as sdkVersion from "./internal/sdkVersion.ts"
+import { installed } from "./internal/installed.ts"
 
 /**
  * One connection, for the provider. Its inside may change with any version.
@@ -114,7 +114,7 @@ export const make: (
 ) => Effect.Effect<Service, QueueError.QueueError, Scope.Scope> = Effect.fnUntraced(
   function* (options) {
     const config = yield* AzureConfig.make(options)
-    yield* sdkVersion.check()
+    yield* SdkVersion.check(installed)
     const loaded = yield* load
     const opened: Array<Connection> = []
     // Before they are there, and so until they are closed.

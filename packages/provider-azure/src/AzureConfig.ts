@@ -18,13 +18,17 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import { Defaults, PhysicalQueueName, QueueError, QueueName, Setting } from "@queue-runtime/core"
+import {
+  Defaults,
+  PhysicalQueueName,
+  type QueueError,
+  QueueName,
+  Setting
+} from "@queue-runtime/core"
 import * as connectionString from "./internal/connectionString.ts"
 
-const { described } = Setting
+const { defaulted, described } = Setting
 
 const positive = Setting.durationPositive
 
@@ -40,9 +44,6 @@ const lock = Setting.durationInput(
 
 const count = (minimum: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum }))
-
-const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
-  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
 const text = Schema.String.check(Schema.isMinLength(1))
 
@@ -369,19 +370,7 @@ export type AzureConfig = typeof AzureConfig.Type
  */
 export type Options = typeof AzureConfig.Encoded
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const invalid = (issue: SchemaIssue.Issue): QueueError.QueueError => {
-  const [first] = format(issue).issues
-  const path = first?.path?.map((part) => String(typeof part === "object" ? part.key : part)) ?? []
-  const key = path.join(".")
-  return QueueError.configurationInvalid(
-    key === "" ? "options" : key,
-    first?.message ?? "is not valid"
-  )
-}
-
-const decode = Schema.decodeUnknownResult(AzureConfig, { onExcessProperty: "error" })
+const decode = Setting.decodeOptions(AzureConfig)
 
 /**
  * Checks the options.
@@ -404,9 +393,7 @@ const decode = Schema.decodeUnknownResult(AzureConfig, { onExcessProperty: "erro
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<AzureConfig, QueueError.QueueError> =>
-  Effect.suspend(() =>
-    Effect.fromResult(Result.mapError(decode(options), (error) => invalid(error.issue)))
-  )
+  decode(options)
 
 /**
  * One queue as the options have it: its settings, and where it is.

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { QueueName } from "@queue-runtime/core"
+import { QueueName, SdkVersion } from "@queue-runtime/core"
 import { AzureConfig } from "../src/index.ts"
-import * as sdkVersion from "../src/internal/sdkVersion.ts"
+import { installed } from "../src/internal/installed.ts"
 
 const namespace = "acme.servicebus.windows.net"
 
@@ -139,9 +139,9 @@ describe("AzureConfig", () => {
   })
 
   it("R10.8 a version of the SDK outside the range is refused, naming package and range", () => {
-    Effect.runSync(sdkVersion.check())
+    Effect.runSync(SdkVersion.check(installed))
     for (const version of ["7.9.4", "8.0.0", "6.0.0"]) {
-      const error = Effect.runSync(Effect.flip(sdkVersion.check(version)))
+      const error = Effect.runSync(Effect.flip(SdkVersion.check({ ...installed, version })))
       assert.strictEqual(
         error.reason.message,
         `@azure/service-bus: must be >=7.9.5 <8.0.0; got ${version}`

@@ -8,22 +8,17 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import { Defaults, type Operation, QueueError, QueueName, Setting } from "@queue-runtime/core"
+import { Defaults, type Operation, type QueueError, QueueName, Setting } from "@queue-runtime/core"
 
-const { described } = Setting
+const { defaulted, described } = Setting
 
 const positive = Setting.durationPositive
 
 const notNegative = Setting.durationNotNegative
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
-
-const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
-  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
 /**
  * The options of one queue.
@@ -228,21 +223,9 @@ export type MemoryConfig = typeof MemoryConfig.Type
  */
 export type Options = typeof MemoryConfig.Encoded
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
+const decodeConfig = Setting.decodeOptions(MemoryConfig)
 
-const invalid = (root: string, issue: SchemaIssue.Issue): QueueError.QueueError => {
-  const [first] = format(issue).issues
-  const path = first?.path?.map((part) => String(typeof part === "object" ? part.key : part)) ?? []
-  const key = [...(root === "" ? [] : [root]), ...path].join(".")
-  return QueueError.configurationInvalid(
-    key === "" ? "options" : key,
-    first?.message ?? "is not valid"
-  )
-}
-
-const decodeConfig = Schema.decodeUnknownResult(MemoryConfig, { onExcessProperty: "error" })
-
-const decodeFaults = Schema.decodeUnknownResult(Faults, { onExcessProperty: "error" })
+const decodeFaults = Setting.decodeOptions(Faults, "faults")
 
 /**
  * Checks the options.
@@ -264,9 +247,7 @@ const decodeFaults = Schema.decodeUnknownResult(Faults, { onExcessProperty: "err
  * @since 0.1.0
  */
 export const make = (options: Options): Effect.Effect<MemoryConfig, QueueError.QueueError> =>
-  Effect.suspend(() =>
-    Effect.fromResult(Result.mapError(decodeConfig(options), (error) => invalid("", error.issue)))
-  )
+  decodeConfig(options)
 
 /**
  * Checks faults.
@@ -277,8 +258,4 @@ export const make = (options: Options): Effect.Effect<MemoryConfig, QueueError.Q
  * @since 0.1.0
  */
 export const makeFaults = (options: FaultsOptions): Effect.Effect<Faults, QueueError.QueueError> =>
-  Effect.suspend(() =>
-    Effect.fromResult(
-      Result.mapError(decodeFaults(options), (error) => invalid("faults", error.issue))
-    )
-  )
+  decodeFaults(options)

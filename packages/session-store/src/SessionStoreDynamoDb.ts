@@ -46,6 +46,7 @@ import {
   Defaults,
   MessageId,
   QueueError,
+  SdkVersion,
   SessionStore,
   Setting
 } from "@queue-runtime/core"
@@ -53,7 +54,6 @@ import { call } from "./internal/dynamoCall.ts"
 import { keyOf } from "./internal/keyOf.ts"
 import { Observed, overAt } from "./internal/observed.ts"
 import { problemOf } from "./internal/onlyTls.ts"
-import * as sdkVersion from "./internal/sdkVersion.ts"
 import { stateProblem } from "./internal/stateProblem.ts"
 import { time } from "./internal/time.ts"
 
@@ -81,7 +81,7 @@ export interface Options {
 }
 
 /** What this package is built for and tested with. */
-const sdk: sdkVersion.Sdk = {
+const sdk: SdkVersion.Sdk = {
   package: installed.name,
   version: installed.version,
   minimum: "3.1162.0",
@@ -175,7 +175,7 @@ export const make = Effect.fnUntraced(function* (
   const observed = new Observed(observedMax)
   /** Asked for here, and nobody knows whether it was granted: it is nobody's but ours to take. */
   const unanswered = new Observed(observedMax)
-  yield* sdkVersion.check(sdk)
+  yield* SdkVersion.check(sdk)
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => makeClient(options.client ?? {})),
     (self) => Effect.sync(() => self.destroy())

@@ -359,8 +359,8 @@ export const plants: ReadonlyArray<Plant> = [
     title: "calls of one session are under way side by side",
     world: "batching",
     file: "core/src/Batching.ts",
-    find: "const sessions = ordered ? messages.flatMap(({ sessionId }) => sessionId ?? []) : []",
-    replace: "const sessions = ordered ? messages.flatMap(() => []) : []"
+    find: "const sessions = ordered ? messages.flatMap(({ sessionId }) => sessionId ?? []) : noSessions",
+    replace: "const sessions = ordered ? messages.flatMap(() => []) : noSessions"
   },
   {
     id: "batch-mixes-verdicts",
@@ -477,10 +477,10 @@ export const plants: ReadonlyArray<Plant> = [
     area: "sealing",
     title: "what is put aside is settled, and nothing is said of a failure to do so",
     world: "stack",
-    file: "crypto/src/Sealing.ts",
-    find: "            Effect.forEach(aside, (one) => Effect.ignore(putAside.settle(self.settle, one)), {",
+    file: "core/src/PutAside.ts",
+    find: "  Effect.forEach(all, (one) => Effect.ignore(settle(by, one)), {",
     replace:
-      "            Effect.forEach(aside, (one) => Effect.ignore(putAside.settle(self.settle, { ...one, verdict: Verdict.complete })), {"
+      "  Effect.forEach(all, (one) => Effect.ignore(settle(by, { ...one, verdict: Verdict.complete })), {"
   },
   {
     id: "sqs-does-not-take-back",

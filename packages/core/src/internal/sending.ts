@@ -12,7 +12,9 @@ import type * as Outcome from "../Outcome.ts"
 import * as QueueError from "../QueueError.ts"
 import type * as QueueName from "../QueueName.ts"
 import type * as QueueProvider from "../QueueProvider.ts"
+import * as SendCalls from "../SendCalls.ts"
 import * as SessionId from "../SessionId.ts"
+import { missingOutcome } from "./missingOutcome.ts"
 
 /** What to do with a message that has no session on an ordered queue. */
 export type MissingSession = "refuse" | "messageId" | { readonly fixed: SessionId.SessionId }
@@ -105,7 +107,8 @@ export const prepare = (
     const random = fiber.getRef(Random.Random)
     const place = { provider: provider.name, operation: "send", queue }
     const stamped: Array<Message.Stamped> = []
-    for (const [index, message] of messages.entries()) {
+    for (const message of messages) {
+      const index = stamped.length
       // Callers without types exist.
       if (!(message?.body instanceof Uint8Array)) {
         return Effect.fail(QueueError.withContext(noMessage(index), place))
@@ -128,150 +131,72 @@ export const prepare = (
     return Effect.succeed(stamped)
   })
 
-type CallMax = Pick<Capabilities.Capabilities, "sendCountMax" | "sendSizeMax">
+type Messages = ReadonlyArray<Message.Stamped>
 
-/** Whether one call takes them, told without counting their bytes. */
-const fitsByFar = (
-  messages: ReadonlyArray<Message.Stamped>,
-  { sendCountMax, sendSizeMax }: CallMax
-): boolean => {
-  if (messages.length === 0 || messages.length > sendCountMax) return false
-  let most = 0
-  for (const message of messages) most += Message.sizeAtMost(message)
-  return most <= sendSizeMax
-}
+const complete = (call: Messages, outcomes: Outcomes): Effect.Effect<void> =>
+  outcomes.length < call.length ? Effect.die(missingOutcome) : Effect.void
 
-/** Cuts a batch, in order, to what one call of the provider takes. */
-export const chunks = (
-  messages: ReadonlyArray<Message.Stamped>,
-  capabilities: CallMax
-): ReadonlyArray<ReadonlyArray<Message.Stamped>> => {
-  if (fitsByFar(messages, capabilities)) return [messages]
-  const all: Array<Array<Message.Stamped>> = []
-  let bytes = 0
-  for (const message of messages) {
-    const size = Message.size(message)
-    const last = all.at(-1)
-    const fits =
-      last !== undefined &&
-      last.length < capabilities.sendCountMax &&
-      bytes + size <= capabilities.sendSizeMax
-    if (fits) {
-      last.push(message)
-      bytes += size
-    } else {
-      all.push([message])
-      bytes = size
-    }
-  }
-  return all
-}
-
-type Chunks = ReadonlyArray<ReadonlyArray<Message.Stamped>>
-
-const missingOutcome = new Error("the provider answered fewer outcomes than messages")
-
-const complete = (batch: Chunks[number], outcomes: Outcomes): Effect.Effect<void> =>
-  outcomes.length < batch.length ? Effect.die(missingOutcome) : Effect.void
-
-const failedAll = (batch: Chunks[number], error: QueueError.QueueError): Outcomes =>
-  batch.map(() => Result.fail(error))
+const failedAll = (call: Messages, error: QueueError.QueueError): Outcomes =>
+  call.map(() => Result.fail(error))
 
 /**
- * Several chunks under way at a time, for what has no order to keep. After a call that failed as a whole
- * no other is begun: what was not sent carries the same error.
+ * Several calls under way at a time, for what has no order to keep. After one that failed as a whole no
+ * other is begun: what was not sent carries the same error.
  */
-const sideBySide = (provider: QueueProvider.Service, queue: QueueName.QueueName, batches: Chunks) =>
+const sideBySide = (
+  provider: QueueProvider.Service,
+  queue: QueueName.QueueName,
+  calls: ReadonlyArray<Messages>
+) =>
   Effect.suspend(() => {
     let failed: QueueError.QueueError | undefined
     let isAnySent = false
-    const send = (batch: Chunks[number]) =>
+    const send = (call: Messages) =>
       Effect.suspend(() =>
         failed === undefined
-          ? Effect.match(provider.send(queue, batch), {
+          ? Effect.match(provider.send(queue, call), {
               onFailure: (error): Outcomes => {
                 failed ??= error
-                return failedAll(batch, error)
+                return failedAll(call, error)
               },
               onSuccess: (outcomes) => {
                 isAnySent = true
-                return outcomes.slice(0, batch.length)
+                return outcomes.slice(0, call.length)
               }
-            }).pipe(Effect.tap((outcomes) => complete(batch, outcomes)))
-          : Effect.succeed(failedAll(batch, failed))
+            }).pipe(Effect.tap((outcomes) => complete(call, outcomes)))
+          : Effect.succeed(failedAll(call, failed))
       )
     return Effect.flatMap(
-      Effect.forEach(batches, send, { concurrency: Defaults.batchCallsMax }),
+      Effect.forEach(calls, send, { concurrency: Defaults.batchCallsMax }),
       (outcomes) =>
         // Nothing took effect: the whole batch failed, and the caller may simply try again.
         failed === undefined || isAnySent ? Effect.succeed(outcomes.flat()) : Effect.fail(failed)
     )
   })
 
-/** Sends the chunks of a batch, in order where there is one to keep. */
-export const sendChunks = (
+/** Sends the calls of a batch, in order where there is one to keep. */
+export const sendCalls = (
   provider: QueueProvider.Service,
   queue: QueueName.QueueName,
-  batches: Chunks
+  calls: ReadonlyArray<Messages>
 ): Effect.Effect<Outcomes, QueueError.QueueError> => {
-  const [first] = batches
+  const [first] = calls
   if (first === undefined) return Effect.succeed([])
-  if (batches.length === 1) return atOnce(provider, queue, first)
+  if (calls.length === 1) return atOnce(provider, queue, first)
   const hasOrder =
     provider.capabilities(queue).ordered ||
-    batches.some((batch) => batch.some(({ sessionId }) => sessionId !== undefined))
-  return hasOrder ? oneByOne(provider, queue, batches) : sideBySide(provider, queue, batches)
+    calls.some((call) => call.some(({ sessionId }) => sessionId !== undefined))
+  return hasOrder ? SendCalls.inOrder(provider, queue, calls) : sideBySide(provider, queue, calls)
 }
 
 /** Most batches are one call. */
 const atOnce = (
   provider: QueueProvider.Service,
   queue: QueueName.QueueName,
-  batch: Chunks[number]
+  call: Messages
 ): Effect.Effect<Outcomes, QueueError.QueueError> =>
-  Effect.flatMap(provider.send(queue, batch), (outcomes) =>
-    outcomes.length < batch.length
+  Effect.flatMap(provider.send(queue, call), (outcomes) =>
+    outcomes.length < call.length
       ? Effect.die(missingOutcome)
-      : Effect.succeed(outcomes.slice(0, batch.length))
+      : Effect.succeed(outcomes.slice(0, call.length))
   )
-
-/**
- * Sends chunk after chunk. Nothing of a session is sent behind a failure of it, and a call that fails as
- * a whole ends the sending: what was not sent carries the same error.
- */
-const oneByOne = Effect.fnUntraced(function* (
-  provider: QueueProvider.Service,
-  queue: QueueName.QueueName,
-  batches: Chunks
-) {
-  const outcomes: Array<Outcome.Outcome<QueueProvider.Sent>> = []
-  const stopped = new Map<SessionId.SessionId, QueueError.QueueError>()
-  let failed: QueueError.QueueError | undefined
-  for (const batch of batches) {
-    // Before the call: the outcomes of the provider are those of the messages it was given.
-    const held = batch.map(
-      ({ sessionId }) => failed ?? (sessionId === undefined ? undefined : stopped.get(sessionId))
-    )
-    const sendable = batch.filter((_, place) => held[place] === undefined)
-    const result: Result.Result<Outcomes, QueueError.QueueError> =
-      sendable.length === 0
-        ? Result.succeed([])
-        : yield* Effect.result(provider.send(queue, sendable))
-    if (Result.isFailure(result)) {
-      // Nothing took effect yet: the whole batch failed, and the caller may simply try again.
-      if (outcomes.length === 0) return yield* Effect.fail(result.failure)
-      failed = result.failure
-    }
-    const sent = Result.isSuccess(result) ? result.success.values() : [].values()
-    for (const [place, message] of batch.entries()) {
-      const error = held[place] ?? failed
-      const outcome = error === undefined ? sent.next().value : Result.fail(error)
-      if (outcome === undefined) return yield* Effect.die(missingOutcome)
-      outcomes.push(outcome)
-      if (Result.isFailure(outcome) && message.sessionId !== undefined) {
-        stopped.set(message.sessionId, outcome.failure)
-      }
-    }
-  }
-  return outcomes
-})

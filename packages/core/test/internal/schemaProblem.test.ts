@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { schemaProblem } from "../../src/internal/schemaProblem.ts"
+import { firstProblem, schemaProblem } from "../../src/internal/schemaProblem.ts"
 
 const problemOf = <A, I>(of: Schema.Codec<A, I>, value: unknown, errors: "first" | "all") =>
   Schema.decodeUnknownEffect(of)(value, { errors }).pipe(
@@ -37,6 +37,14 @@ describe("schemaProblem", () => {
     Effect.gen(function* () {
       const one = yield* problemOf(Schema.String, 7, "first")
       assert.deepStrictEqual(one, { path: "", problem: "Expected string" })
+    })
+  )
+
+  it.effect("R2.3 the first problem alone, where one is enough", () =>
+    Effect.gen(function* () {
+      const value = { id: 7, lines: [{ amount: 1.5 }] }
+      const error = yield* Effect.flip(Schema.decodeUnknownEffect(Order)(value, { errors: "all" }))
+      assert.deepStrictEqual(firstProblem(error.issue), { path: "id", problem: "Expected string" })
     })
   )
 })

@@ -1,6 +1,7 @@
 /**
  * A doubly linked list whose nodes can be taken out from anywhere. A Map also keeps an order, but
- * its first key is found by stepping over every deleted one, and its last by stepping over all.
+ * its first key is found by stepping over every deleted one, and its last by stepping over all. Core has
+ * one of its own: the inside of a package is closed, and a list is no part of what a queue is.
  */
 export interface LinkedList<A> {
   first: Node<A> | undefined
