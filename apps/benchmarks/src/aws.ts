@@ -2,11 +2,10 @@
 import type { SQSClient } from "@aws-sdk/client-sqs"
 import * as Effect from "effect/Effect"
 import { setTimeout } from "node:timers/promises"
-import * as v8 from "node:v8"
-import * as vm from "node:vm"
 import * as ours from "./aws/ours.ts"
 import * as peers from "./aws/peers.ts"
 import * as server from "./aws/server.ts"
+import { collect } from "./collect.ts"
 import * as measure from "./measure.ts"
 import * as Report from "./Report.ts"
 
@@ -37,31 +36,16 @@ interface World {
   readonly bare: ReturnType<typeof ours.bareRuntime>
 }
 
-/** Milliseconds, of the clock and of the processor. */
-interface Cost {
-  readonly elapsed: number
-  readonly cpu: number
-}
-
-const costOf = async (work: () => Promise<unknown>): Promise<Cost> => {
-  const cpu = process.cpuUsage()
-  const start = performance.now()
-  const result = await work()
-  const elapsed = typeof result === "number" ? result : performance.now() - start
-  const { system, user } = process.cpuUsage(cpu)
-  return { elapsed, cpu: (user + system) / 1_000 }
-}
-
 /** On a queue of its own, filled first with `filled` messages. */
 const onQueue = async (
   { sdk }: World,
   filled: number,
   work: (queue: server.Queue) => Promise<unknown>
-): Promise<Cost> => {
+): Promise<measure.Cost> => {
   const queue = await server.makeQueue(sdk, "bench")
   if (filled > 0) await server.sendBatches(sdk, queue.url, filled, batchLoops)
   try {
-    return await costOf(() => work(queue))
+    return await measure.costOf(() => work(queue))
   } finally {
     await server.removeQueue(sdk, queue)
   }
@@ -81,7 +65,7 @@ type Name =
   | "consumer batch"
   | "our consume"
 
-const works = (world: World): Readonly<Record<Name, () => Promise<Cost>>> => {
+const works = (world: World): Readonly<Record<Name, () => Promise<measure.Cost>>> => {
   const { bare, runtime, sdk } = world
   const sending = (work: (queue: server.Queue) => Promise<unknown>) => onQueue(world, 0, work)
   const taking = (work: (queue: server.Queue) => Promise<unknown>) => onQueue(world, messages, work)
@@ -106,7 +90,7 @@ const works = (world: World): Readonly<Record<Name, () => Promise<Cost>>> => {
 
 /** Each work once a round, all of them in turn. */
 const measured = async (world: World) => {
-  const costs = new Map<string, Array<Cost>>()
+  const costs = new Map<string, Array<measure.Cost>>()
   const tasks = Object.entries(works(world)).map(([name, work]): measure.Task => ({
     name,
     sample: async () => {
@@ -116,7 +100,7 @@ const measured = async (world: World) => {
     }
   }))
   await measure.rounds(tasks, { rounds, samples: 1, warm })
-  const series = (name: Name, value: (cost: Cost) => number): ReadonlyArray<number> =>
+  const series = (name: Name, value: (cost: measure.Cost) => number): ReadonlyArray<number> =>
     (costs.get(name) ?? []).slice(warm).map(value)
   return {
     rate: (name: Name) => series(name, ({ elapsed }) => (messages * 1_000) / elapsed),
@@ -185,12 +169,6 @@ const slowHandlers = async (world: World): Promise<ReadonlyArray<Report.Case>> =
     compare("sqs-consumer, single", millis("single"), 1),
     compare("sqs-consumer, batch", millis("batch"), 1)
   ]
-}
-
-const collect = (): void => {
-  v8.setFlagsFromString("--expose-gc")
-  const gc: unknown = vm.runInNewContext("gc")
-  if (typeof gc === "function") gc()
 }
 
 const heapMiB = (): number => {

@@ -10,8 +10,11 @@ const rounds = 21
 /** Uncounted, of both sides: what compiles in them is compiled by threads of this process. */
 const warm = 4
 
-/** Of one sample. */
+/** Sent and consumed in one turn. */
 const messages = 5_000
+
+/** Of one sample: a turn of sending takes the processor less than 100 ms. */
+const turns = 4
 
 const inEach = 100
 
@@ -22,21 +25,6 @@ const sessionMessages = 250
 
 const sessionInEach = 20
 
-/** Milliseconds, of the clock and of the processor. */
-interface Cost {
-  readonly elapsed: number
-  readonly cpu: number
-}
-
-const costOf = async (work: () => Promise<unknown>): Promise<Cost> => {
-  const cpu = process.cpuUsage()
-  const start = performance.now()
-  await work()
-  const elapsed = performance.now() - start
-  const { system, user } = process.cpuUsage(cpu)
-  return { elapsed, cpu: (user + system) / 1_000 }
-}
-
 interface World {
   readonly peer: peers.Peer
   readonly runtime: ReturnType<typeof ours.runtime>
@@ -46,33 +34,56 @@ type Side = "ours" | "peer"
 
 /** What one sample costs: it leaves both queues empty, as it found them. */
 interface Sample {
-  readonly send: Cost
-  readonly consume: Cost
-  readonly sessions: Cost
+  readonly send: measure.Cost
+  readonly consume: measure.Cost
+  readonly sessions: measure.Cost
 }
 
-const sample = async ({ peer, runtime }: World, side: Side): Promise<Sample> => {
-  const isOurs = side === "ours"
+const sample = async (world: World, side: Side): Promise<Sample> => {
+  const there: Array<measure.Cost> = []
+  const back: Array<measure.Cost> = []
+  for (let turn = 0; turn < turns; turn++) {
+    there.push(await sent(world, side))
+    back.push(await consumed(world, side))
+  }
+  return {
+    send: measure.sum(there),
+    consume: measure.sum(back),
+    sessions: await inSessions(world, side)
+  }
+}
+
+const sent = ({ peer, runtime }: World, side: Side): Promise<measure.Cost> => {
   const batches = ours.batchesOf(messages, inEach)
-  const send = await costOf(() =>
-    isOurs ? runtime.runPromise(ours.send(batches)) : peers.send(peer.sender, messages, inEach)
+  return measure.costOf(() =>
+    side === "ours"
+      ? runtime.runPromise(ours.send(batches))
+      : peers.send(peer.sender, messages, inEach)
   )
-  const consume = await costOf(() =>
-    isOurs
+}
+
+const consumed = ({ peer, runtime }: World, side: Side): Promise<measure.Cost> =>
+  measure.costOf(() =>
+    side === "ours"
       ? runtime.runPromise(ours.consume(messages, inEach))
       : peers.consume(peer.receiver, messages, inEach)
   )
+
+const inSessions = async ({ peer, runtime }: World, side: Side): Promise<measure.Cost> => {
   const names = Array.from({ length: sessionCount }, (_, index) => `s${index}`)
   for (const name of names) await peers.send(peer.orderedSender, sessionMessages, inEach, name)
-  const sessions = await costOf(() =>
-    isOurs
+  return measure.costOf(() =>
+    side === "ours"
       ? runtime.runPromise(ours.sessions(names, sessionMessages, sessionInEach))
       : peers.sessions(peer, names, sessionMessages, sessionInEach)
   )
-  return { send, consume, sessions }
 }
 
-type Series = (side: Side, work: keyof Sample, value: (cost: Cost) => number) => Array<number>
+type Series = (
+  side: Side,
+  work: keyof Sample,
+  value: (cost: measure.Cost) => number
+) => Array<number>
 
 /** Both sides once a round, in turn. */
 const measured = async (world: World): Promise<Series> => {
@@ -82,7 +93,7 @@ const measured = async (world: World): Promise<Series> => {
     sample: async () => {
       const one = await sample(world, side)
       found[side].push(one)
-      return (one.consume.elapsed * 1e6) / messages
+      return (one.consume.elapsed * 1e6) / (turns * messages)
     }
   }))
   await measure.rounds(tasks, { rounds, samples: 1, warm })
@@ -90,8 +101,8 @@ const measured = async (world: World): Promise<Series> => {
 }
 
 const counts: Readonly<Record<keyof Sample, number>> = {
-  send: messages,
-  consume: messages,
+  send: turns * messages,
+  consume: turns * messages,
   sessions: sessionCount * sessionMessages
 }
 
@@ -103,8 +114,8 @@ const titles: Readonly<Record<keyof Sample, string>> = {
 
 const casesOf = (series: Series, work: keyof Sample): ReadonlyArray<Report.Case> => {
   const count = counts[work]
-  const rate = ({ elapsed }: Cost): number => (count * 1_000) / elapsed
-  const cpu = (cost: Cost): number => (cost.cpu * 1_000) / count
+  const rate = ({ elapsed }: measure.Cost): number => (count * 1_000) / elapsed
+  const cpu = (cost: measure.Cost): number => (cost.cpu * 1_000) / count
   return [
     Report.ofRounds({
       case: `azure ${titles[work]}: messages/s`,

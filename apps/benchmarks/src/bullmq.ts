@@ -24,22 +24,6 @@ const callers = 100
 
 const options = { rounds: 9, samples: 1, warm: 4 }
 
-/** Milliseconds, of the clock and of the processor. */
-interface Cost {
-  readonly elapsed: number
-  readonly cpu: number
-}
-
-/** A work that knows how long it took says so; of others it is all. */
-const costOf = async (work: () => Promise<unknown>): Promise<Cost> => {
-  const cpu = process.cpuUsage()
-  const start = performance.now()
-  const result = await work()
-  const elapsed = typeof result === "number" ? result : performance.now() - start
-  const { system, user } = process.cpuUsage(cpu)
-  return { elapsed, cpu: (user + system) / 1_000 }
-}
-
 const steps = ["singles", "batch", "consume"] as const
 
 type Step = (typeof steps)[number]
@@ -106,23 +90,27 @@ const onRedis = async (): Promise<Side> => {
   }
 }
 
-type Costs = Readonly<Record<Step, ReadonlyArray<Cost>>>
+type Costs = Readonly<Record<Step, ReadonlyArray<measure.Cost>>>
 
 /** All sides once a round, in turn. */
 const measured = async (sides: ReadonlyArray<Side>): Promise<ReadonlyMap<string, Costs>> => {
   const found = new Map(
     sides.map(({ name }) => [
       name,
-      { singles: new Array<Cost>(), batch: new Array<Cost>(), consume: new Array<Cost>() }
+      {
+        singles: new Array<measure.Cost>(),
+        batch: new Array<measure.Cost>(),
+        consume: new Array<measure.Cost>()
+      }
     ])
   )
   const tasks = sides.map((side): measure.Task => ({
     name: side.name,
     sample: async () => {
       const costs = found.get(side.name)
-      const singles = await costOf(side.singles)
-      const consume = await costOf(side.consume)
-      const batch = await costOf(side.batch)
+      const singles = await measure.costOf(side.singles)
+      const consume = await measure.costOf(side.consume)
+      const batch = await measure.costOf(side.batch)
       await side.consume()
       costs?.singles.push(singles)
       costs?.consume.push(consume)
@@ -142,10 +130,10 @@ const titles: Readonly<Record<Step, string>> = {
 
 const casesOf = (name: string, ours: Costs, peer: Costs): ReadonlyArray<Report.Case> =>
   steps.flatMap((step) => {
-    const series = (costs: Costs, value: (cost: Cost) => number) =>
+    const series = (costs: Costs, value: (cost: measure.Cost) => number) =>
       costs[step].slice(options.warm).map(value)
-    const rate = ({ elapsed }: Cost): number => (messages * 1_000) / elapsed
-    const cpu = (cost: Cost): number => (cost.cpu * 1_000) / messages
+    const rate = ({ elapsed }: measure.Cost): number => (messages * 1_000) / elapsed
+    const cpu = (cost: measure.Cost): number => (cost.cpu * 1_000) / messages
     return [
       Report.ofRounds({
         case: `${name} ${titles[step]} / BullMQ on Redis: messages/s`,

@@ -4,8 +4,7 @@ import { MemoryProvider } from "@queue-runtime/provider-memory"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
-import * as v8 from "node:v8"
-import * as vm from "node:vm"
+import { collect } from "./collect.ts"
 import * as stacks from "./policies/stacks.ts"
 import * as Report from "./Report.ts"
 
@@ -18,12 +17,6 @@ const warm = 100_000
 const batch = 100
 
 const queue = QueueName.makeUnsafe("bench")
-
-const collect = (): void => {
-  v8.setFlagsFromString("--expose-gc")
-  const gc: unknown = vm.runInNewContext("gc")
-  if (typeof gc === "function") gc()
-}
 
 const heapMiB = (): number => {
   collect()

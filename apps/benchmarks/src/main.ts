@@ -5,33 +5,10 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import * as aws from "./aws.ts"
-import * as azure from "./azure.ts"
-import * as bullmq from "./bullmq.ts"
-import * as growth from "./growth.ts"
-import * as heap from "./heap.ts"
-import * as latency from "./latency.ts"
-import * as memory from "./memory.ts"
+import * as forked from "./forked.ts"
 import * as Run from "./page/Run.ts"
-import * as persisted from "./persisted.ts"
-import * as policies from "./policies.ts"
 import * as Report from "./Report.ts"
-import * as sessions from "./sessions.ts"
-import * as startup from "./startup.ts"
-
-const suites: Readonly<Record<string, () => Promise<ReadonlyArray<Report.Case>>>> = {
-  memory: memory.run,
-  persisted: persisted.run,
-  policies: policies.run,
-  latency: latency.run,
-  heap: heap.run,
-  growth: growth.run,
-  sessions: sessions.run,
-  startup: startup.run,
-  aws: aws.run,
-  azure: azure.run,
-  bullmq: bullmq.run
-}
+import { suites } from "./suites.ts"
 
 const reportPath = join(fileURLToPath(new URL("../../..", import.meta.url)), ".reports/bench.json")
 
@@ -55,14 +32,16 @@ if (unknown.length > 0) {
 /** As it is before the first suite: they keep it busy themselves. */
 const machine = Run.here()
 const cases: Array<Report.Case> = []
-for (const [name, run] of Object.entries(suites)) {
+for (const [name, parts] of Object.entries(suites)) {
   if (chosen.length > 0 && !chosen.includes(name)) continue
   process.stderr.write(`bench ${name} …\n`)
-  // Suites that ran at once would measure each other.
-  const found = await run()
-  cases.push(...found)
-  // At once, since a run of all takes long and the next suite may fail.
-  Report.write(reportPath, Report.merge(Report.read(reportPath), found))
+  for (const part of parts.keys()) {
+    // Parts that ran at once would measure each other.
+    const found = await forked.run(name, part)
+    cases.push(...found)
+    // At once, since a run of all takes long and the next one may fail.
+    Report.write(reportPath, Report.merge(Report.read(reportPath), found))
+  }
 }
 if (kept !== undefined) Run.write(Run.pathOf(kept), { machine, cases }, chosen.length === 0)
 process.stdout.write(`${Report.render(cases)}\n`)

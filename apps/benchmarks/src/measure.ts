@@ -63,3 +63,25 @@ export const cpu =
     const { system, user } = process.threadCpuUsage(before)
     return ((user + system) * 1_000) / operations
   }
+
+/** Milliseconds, of the clock and of the processor: all threads of this process. */
+export interface Cost {
+  readonly elapsed: number
+  readonly cpu: number
+}
+
+/** What a work costs. One that knows itself how long it took answers that. */
+export const costOf = async (work: () => Promise<unknown>): Promise<Cost> => {
+  const before = process.cpuUsage()
+  const start = performance.now()
+  const result = await work()
+  const elapsed = typeof result === "number" ? result : performance.now() - start
+  const { system, user } = process.cpuUsage(before)
+  return { elapsed, cpu: (user + system) / 1_000 }
+}
+
+/** Of several works together. */
+export const sum = (costs: ReadonlyArray<Cost>): Cost => ({
+  elapsed: costs.reduce((total, one) => total + one.elapsed, 0),
+  cpu: costs.reduce((total, one) => total + one.cpu, 0)
+})

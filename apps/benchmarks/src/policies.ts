@@ -69,7 +69,7 @@ const measured = async (
 const over = stacks.over
 
 /** Each policy alone around the port, one message a call. */
-const alone = async (): Promise<ReadonlyArray<Report.Case>> => {
+export const alone = async (): Promise<ReadonlyArray<Report.Case>> => {
   const { close, port } = worldOf()
   const cycle = cycles.port(messages, 1)
   const compare = await measured(
@@ -107,7 +107,7 @@ const alone = async (): Promise<ReadonlyArray<Report.Case>> => {
 }
 
 /** Sealing over next to nothing, beside the same bytes by hand. */
-const sealing = async (): Promise<ReadonlyArray<Report.Case>> => {
+export const sealing = async (): Promise<ReadonlyArray<Report.Case>> => {
   const { close, port } = worldOf()
   const sealed = over(stacks.sealing, stacks.nothing)
   const atOnce = cipher.manyAtOnce()
@@ -130,7 +130,7 @@ const sealing = async (): Promise<ReadonlyArray<Report.Case>> => {
 }
 
 /** Every policy at once, through the client. */
-const whole = async (): Promise<ReadonlyArray<Report.Case>> => {
+export const whole = async (): Promise<ReadonlyArray<Report.Case>> => {
   const { client, close } = worldOf()
   const works = {
     ten: cycles.batches(messages),
@@ -161,9 +161,3 @@ const whole = async (): Promise<ReadonlyArray<Report.Case>> => {
     compare({ case: `${what}, one caller` }, "whole one", "bare one")
   ]
 }
-
-export const run = async (): Promise<ReadonlyArray<Report.Case>> => [
-  ...(await alone()),
-  ...(await sealing()),
-  ...(await whole())
-]
