@@ -149,12 +149,23 @@ export class SimulationFailed extends Data.TaggedError("SimulationFailed")<{
 
 const encoder = new TextEncoder()
 
+/** Short ASCII, as the plan's ids are, is written faster than an encoder is called. */
+const bytesOf = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length)
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code > 127) return encoder.encode(text)
+    bytes[index] = code
+  }
+  return bytes
+}
+
 const empty = new Message.Message({ body: new Uint8Array(0) })
 
 /** What a message is made of is valid: its Schema, which costs more than all else of it, need not look. */
 const plain = ({ id }: Plan.PlannedMessage) =>
   Effect.sync(() =>
-    Object.assign(Message.stamp(empty, MessageId.makeUnsafe(id)), { body: encoder.encode(id) })
+    Object.assign(Message.stamp(empty, MessageId.makeUnsafe(id)), { body: bytesOf(id) })
   )
 
 const untouched = ({ connection }: Environment) => connection

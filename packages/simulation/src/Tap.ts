@@ -141,6 +141,34 @@ export interface Options {
 
 type Received = ReadonlyArray<ReceivedMessage.ReceivedMessage>
 
+/** A delivery by its name, and its message. */
+interface Known {
+  readonly name: string
+  readonly id: string
+}
+
+/** While it is made: what may be absent is set where it is there, which costs less than to spread it. */
+type Writable<E> = { -readonly [Key in keyof E]: E[Key] }
+
+/** What is seen of an answer on its way up: one step of the fiber, where a tap takes three. */
+const seeing = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  see: (answer: A) => void
+): Effect.Effect<A, E, R> =>
+  Effect.map(call, (answer) => {
+    see(answer)
+    return answer
+  })
+
+const seeingError = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  see: (error: E) => void
+): Effect.Effect<A, E, R> =>
+  Effect.mapError(call, (error) => {
+    see(error)
+    return error
+  })
+
 /**
  * A provider that is watched: goes right above the real one, below every decorator.
  *
@@ -202,17 +230,19 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
     for (const message of messages) {
       const { deliveredAt, deliveryCount, lockedUntil, receipt, sessionId } = message
       const id = called(message)
-      recorder.add({
+      const event: Writable<History.Delivered> = {
         _tag: "Delivered",
+        at: recorder.now,
         node,
         id,
         token: names.token(receipt.token, id),
         count: deliveryCount,
-        ...(sessionId === undefined ? {} : { session: sessionId }),
-        ...(hold === undefined ? {} : { hold }),
         since: DateTime.toEpochMillis(deliveredAt),
         until: DateTime.toEpochMillis(lockedUntil)
-      })
+      }
+      if (sessionId !== undefined) event.session = sessionId
+      if (hold !== undefined) event.hold = hold
+      recorder.write(event)
     }
   }
 
@@ -220,13 +250,23 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
     call: Effect.Effect<Received, E, R>,
     hold?: string
   ): Effect.Effect<Received, E, R> =>
-    Effect.tap(call, (messages) => {
-      if (messages.length === 0) return idle
+    Effect.flatMap(call, (messages) => {
+      if (messages.length === 0) return Effect.as(idle, messages)
       // Who finds nothing between two messages is at work, and does not spin.
       idlePolls = 0
       delivered(messages, hold)
-      return Effect.void
+      return Effect.succeed(messages)
     })
+
+  /** Deliveries that came through here, in their order. */
+  const knownOf = (receipts: ReadonlyArray<Receipt.Receipt>): ReadonlyArray<Known> => {
+    const known: Array<Known> = []
+    for (const { token } of receipts) {
+      const one = names.find(token)
+      if (one !== undefined) known.push(one)
+    }
+    return known
+  }
 
   const taken = (messages: Received): void => {
     for (const message of messages) {
@@ -278,49 +318,53 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
   ): ReturnType<QueueProvider.Service["settle"]> =>
     Effect.suspend(() => {
       if (receipts[0]?.address._tag === "DeadLetter") return unburying(receipts, verdict, call)
-      const known = receipts.flatMap(({ token }) => names.find(token) ?? [])
-      const delay =
-        verdict._tag === "Abandon" ? { delayMillis: Duration.toMillis(verdict.delay) } : {}
-      const reason = verdict._tag === "DeadLetter" ? { reason: verdict.reason } : {}
+      const known = knownOf(receipts)
+      const { _tag } = verdict
+      const delayMillis = _tag === "Abandon" ? Duration.toMillis(verdict.delay) : undefined
       for (const { id, name } of known) {
-        recorder.add({
+        const event: Writable<History.Settling> = {
           _tag: "Settling",
+          at: recorder.now,
           node,
           id,
           token: name,
-          verdict: verdict._tag,
-          ...delay,
-          ...reason
-        })
-      }
-      const settled = (result: (index: number) => string): void => {
-        for (const [index, { id, name }] of known.entries()) {
-          recorder.add({
-            _tag: "Settled",
-            node,
-            id,
-            token: name,
-            verdict: verdict._tag,
-            ...delay,
-            result: result(index)
-          })
+          verdict: _tag
         }
+        if (delayMillis !== undefined) event.delayMillis = delayMillis
+        if (_tag === "DeadLetter") event.reason = verdict.reason
+        recorder.write(event)
       }
-      return call.pipe(
-        Effect.tap((outcomes) => Effect.sync(() => settled((index) => resultOf(outcomes[index])))),
-        Effect.tapError((error) => Effect.sync(() => settled(() => error.reason._tag)))
-      )
+      const settled = (one: Known, result: string): void => {
+        const event: Writable<History.Settled> = {
+          _tag: "Settled",
+          at: recorder.now,
+          node,
+          id: one.id,
+          token: one.name,
+          verdict: _tag,
+          result
+        }
+        if (delayMillis !== undefined) event.delayMillis = delayMillis
+        recorder.write(event)
+      }
+      const answered = seeing(call, (outcomes) => {
+        for (let index = 0; index < known.length; index++) {
+          const one = known[index]
+          if (one !== undefined) settled(one, resultOf(outcomes[index]))
+        }
+      })
+      return seeingError(answered, (error) => {
+        for (const one of known) settled(one, error.reason._tag)
+      })
     })
 
   const session = (held: QueueSession.QueueSession, hold: string): QueueSession.QueueSession => {
     const { sessionId } = held
     const told = <A>(call: Effect.Effect<A, QueueError.QueueError>) =>
-      Effect.tapError(call, ({ reason }) =>
-        Effect.sync(() => {
-          if (reason._tag !== "SessionLockLost") return
-          recorder.add({ _tag: "Lost", node, session: sessionId, hold })
-        })
-      )
+      seeingError(call, ({ reason }) => {
+        if (reason._tag !== "SessionLockLost") return
+        recorder.add({ _tag: "Lost", node, session: sessionId, hold })
+      })
     return {
       queue: held.queue,
       sessionId,
@@ -329,10 +373,8 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
       settle: (receipts, verdict) =>
         told(settling(receipts, verdict, held.settle(receipts, verdict))),
       renewLock: told(
-        Effect.tap(held.renewLock, (until) =>
-          Effect.sync(() =>
-            recorder.add({ _tag: "Renewed", node, hold, until: DateTime.toEpochMillis(until) })
-          )
+        seeing(held.renewLock, (until) =>
+          recorder.add({ _tag: "Renewed", node, hold, until: DateTime.toEpochMillis(until) })
         )
       ),
       state: held.state,
@@ -345,7 +387,7 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
   const storing = (message: Message.Stamped): void => {
     const origin = originOf(message.attributes)
     const id = called(message)
-    const body = { digest: digestOf(message.body) }
+    const ofBody = digestOf(message.body)
     if (origin !== undefined) {
       const { sessionId } = message
       replays++
@@ -355,29 +397,33 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
         id,
         of: origin,
         order: replays,
-        ...body,
+        digest: ofBody,
         ...(sessionId === undefined ? {} : { session: sessionId })
       })
     }
-    recorder.add({ _tag: "Storing", node, id, ...body })
+    recorder.write({ _tag: "Storing", at: recorder.now, node, id, digest: ofBody })
   }
 
   const stored = (message: Message.Stamped, outcome: Outcome.Outcome<QueueProvider.Sent>): void => {
     if (Result.isFailure(outcome)) return
     const { sequenceNumber } = outcome.success
-    const original = copyOf.exec(message.attributes[copied] ?? "")?.[1]
+    const { sessionId } = message
+    const carried = message.attributes[copied]
+    const original = carried === undefined ? undefined : copyOf.exec(carried)?.[1]
     // Taken for another one that was there, it is not there.
     const known = names.copyOf(message.messageId, original)
     if (original !== undefined && (sequenceNumber !== undefined || known === original)) {
       recorder.add({ _tag: "Copied", node, id: original })
     }
-    recorder.add({
+    const event: Writable<History.Stored> = {
       _tag: "Stored",
+      at: recorder.now,
       node,
-      id: called(message),
-      ...(message.sessionId === undefined ? {} : { session: message.sessionId }),
-      ...(sequenceNumber === undefined ? {} : { sequence: numberOf(sequenceNumber) })
-    })
+      id: called(message)
+    }
+    if (sequenceNumber !== undefined) event.sequence = numberOf(sequenceNumber)
+    if (sessionId !== undefined) event.session = sessionId
+    recorder.write(event)
   }
 
   return {
@@ -387,56 +433,52 @@ export const provider = (self: QueueProvider.Service, options: Options): QueuePr
     send: (queue, messages) =>
       Effect.suspend(() => {
         for (const message of messages) storing(message)
-        return Effect.tap(self.send(queue, messages), (outcomes) =>
-          Effect.sync(() => {
-            for (const [index, message] of messages.entries()) {
-              const outcome = outcomes[index]
-              if (outcome !== undefined) stored(message, outcome)
-            }
-          })
-        )
+        return seeing(self.send(queue, messages), (outcomes) => {
+          for (let index = 0; index < messages.length; index++) {
+            const message = messages[index]
+            const outcome = outcomes[index]
+            if (message !== undefined && outcome !== undefined) stored(message, outcome)
+          }
+        })
       }),
     receive: (address, receive) => {
       const received = self.receive(address, receive)
-      return address._tag === "Queue"
-        ? watched(received)
-        : Effect.tap(received, (messages) => Effect.sync(() => taken(messages)))
+      return address._tag === "Queue" ? watched(received) : seeing(received, taken)
     },
     settle: (receipts, verdict) => settling(receipts, verdict, self.settle(receipts, verdict)),
     renewLock: (receipts) =>
-      Effect.tap(self.renewLock(receipts), (outcomes) =>
-        Effect.sync(() => {
-          for (const [index, { token }] of receipts.entries()) {
-            const outcome = outcomes[index]
-            const known = names.find(token)
-            if (known === undefined || outcome === undefined || Result.isFailure(outcome)) continue
-            const until = DateTime.toEpochMillis(outcome.success)
-            recorder.add({ _tag: "Renewed", node, token: known.name, until })
-          }
-        })
-      ),
+      seeing(self.renewLock(receipts), (outcomes) => {
+        for (const [index, { token }] of receipts.entries()) {
+          const outcome = outcomes[index]
+          const known = names.find(token)
+          if (known === undefined || outcome === undefined || Result.isFailure(outcome)) continue
+          const until = DateTime.toEpochMillis(outcome.success)
+          recorder.add({ _tag: "Renewed", node, token: known.name, until })
+        }
+      }),
     peek: (address, peek) => self.peek(address, peek),
     acceptSession: (queue, accept) =>
       Effect.flatMap(self.acceptSession(queue, accept), (accepted) => {
         if (Option.isNone(accepted)) return Effect.as(idle, accepted)
         const held = accepted.value
         const hold = names.hold()
-        return Effect.gen(function* () {
-          const until = DateTime.toEpochMillis(yield* held.lockedUntil)
-          const { sessionId } = held
+        const { sessionId } = held
+        const released = Effect.sync(() =>
+          recorder.add({ _tag: "Released", node, session: sessionId, hold })
+        )
+        return Effect.flatMap(held.lockedUntil, (lockedUntil) => {
+          const until = DateTime.toEpochMillis(lockedUntil)
           recorder.add({ _tag: "Accepted", node, session: sessionId, hold, until })
-          yield* Effect.addFinalizer(() =>
-            Effect.sync(() => recorder.add({ _tag: "Released", node, session: sessionId, hold }))
+          return Effect.as(
+            Effect.addFinalizer(() => released),
+            Option.some(session(held, hold))
           )
-          return Option.some(session(held, hold))
         })
       })
   }
 }
 
-const endingOf = (exit: Exit.Exit<unknown, unknown>): Pick<History.Ended, "how" | "reason"> => {
-  if (Exit.isSuccess(exit)) return { how: "done" }
-  const { cause } = exit
+const endingOf = (cause: Cause.Cause<unknown>): Pick<History.Ended, "how" | "reason"> => {
   if (Cause.hasDies(cause)) return { how: "defect" }
   const error = Cause.findErrorOption(cause)
   if (Option.isNone(error)) return { how: "interrupted" }
@@ -462,16 +504,22 @@ export const handler =
       const token = names.token(receipt.token, messageId)
       // A replay comes up under the id of the message it is of.
       const id = names.find(receipt.token)?.id ?? messageId
-      recorder.add({
+      const event: Writable<History.Started> = {
         _tag: "Started",
+        at: recorder.now,
         node,
         id,
         token,
         count,
-        digest: digestOf(body),
-        ...(sessionId === undefined ? {} : { session: sessionId })
+        digest: digestOf(body)
+      }
+      if (sessionId !== undefined) event.session = sessionId
+      recorder.write(event)
+      return Effect.onExit(handle(message), (exit) => {
+        const { now: at } = recorder
+        if (Exit.isSuccess(exit))
+          recorder.write({ _tag: "Ended", at, node, id, token, how: "done" })
+        else recorder.write({ _tag: "Ended", at, node, id, token, ...endingOf(exit.cause) })
+        return Effect.void
       })
-      return Effect.onExit(handle(message), (exit) =>
-        Effect.sync(() => recorder.add({ _tag: "Ended", node, id, token, ...endingOf(exit) }))
-      )
     })

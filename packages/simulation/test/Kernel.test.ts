@@ -114,6 +114,37 @@ describe("Kernel", () => {
     assert.isFalse(drain(kernel))
   })
 
+  it("a process that crashed leaves the timers of others alone, and none of its own", () => {
+    const kernel = new Kernel("1", 1_000)
+    const one = kernel.node("one")
+    const other = kernel.node("other")
+    const seen: Array<string> = []
+    const timers = [30, 10, 20].map((millis) => one.after(millis, () => seen.push(`one ${millis}`)))
+    other.after(40, () => seen.push("other"))
+    one.kill()
+    // What is cancelled with the process may be cancelled by its fibers as well.
+    for (const timer of timers) one.cancel(timer)
+    assert.deepStrictEqual([one.timers, other.timers, kernel.timers.live], [0, 1, 1])
+    assert.isTrue(drain(kernel))
+    assert.deepStrictEqual(seen, ["other"])
+    assert.strictEqual(other.timers, 0)
+  })
+
+  it("tasks of a process go first come, first served, also those that come meanwhile", () => {
+    const kernel = new Kernel("1", 1_000)
+    const node = kernel.node("a")
+    const seen: Array<number> = []
+    const again = (value: number) => (): void => {
+      seen.push(value)
+      if (value < 6) node.enqueue(again(value + 3))
+    }
+    for (const value of [0, 1, 2]) node.enqueue(again(value))
+    assert.isTrue(node.hasTask)
+    drain(kernel)
+    assert.deepStrictEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8])
+    assert.isFalse(node.hasTask)
+  })
+
   it("an interrupted sleep leaves no timer", () => {
     const kernel = new Kernel("1", 1_000)
     const { fiber, node } = runIn(kernel, "a", Effect.sleep("1 hour"))

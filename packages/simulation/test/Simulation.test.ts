@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { execFileSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { Effects, Fault, type History, Plan, Simulation } from "../src/index.ts"
+import { Backend, Effects, Fault, type History, Plan, Simulation } from "../src/index.ts"
 
 const quiet = () => Effect.void
 
@@ -20,6 +20,14 @@ const broken =
     ).pipe(Layer.provide(connection))
 
 const print = fileURLToPath(new URL("support/print.ts", import.meta.url))
+
+/** Settled after so many turns of the machine's own loop. */
+const turned = (turns: number): Promise<void> =>
+  new Promise((resolve) => {
+    const turn = (left: number): void =>
+      void (left === 0 ? resolve() : setImmediate(turn, left - 1))
+    turn(turns)
+  })
 
 describe("Simulation", () => {
   it.effect("DESIGN 7 our own workers on the memory provider survive the first seeds", () =>
@@ -238,6 +246,25 @@ describe("Simulation", () => {
       })
       assert.deepStrictEqual(run.violations, [])
     })
+  )
+
+  it.effect(
+    "a connection that takes the machine many turns is waited for, where nothing else goes on",
+    () =>
+      Effect.gen(function* () {
+        const turns = 300
+        const backend: Backend.Make = (spec) =>
+          Effect.map(Backend.memory(spec), (made) => ({
+            ...made,
+            connect: Effect.andThen(
+              Effect.promise(() => turned(turns)),
+              made.connect
+            )
+          }))
+        const run = yield* Simulation.run(() => Effect.void, "3", { isAsync: true, backend })
+        assert.deepStrictEqual(run.violations, [])
+        assert.isTrue(run.history.events.some(({ _tag }) => _tag === "Delivered"))
+      })
   )
 
   it("a plan is drawn from its seed, within what is asked for", () => {

@@ -157,8 +157,6 @@ export interface Report {
 
 type Say = (text: string) => Effect.Effect<void>
 
-const chunk = 20
-
 interface Queue {
   /** The next seeds to try; nothing when all are tried. */
   readonly next: () => trying.Job | undefined
@@ -169,9 +167,10 @@ const jobsOf = (flags: Flags): Queue => {
   const chosen = worlds.all.filter(({ name }) => flags.world === undefined || name === flags.world)
   const shares = chosen.reduce((sum, { share }) => sum + share, 0)
   const isTimed = flags.minutes !== undefined
-  const lanes = chosen.map(({ name, share }) => ({
+  const lanes = chosen.map(({ name, share, together }) => ({
     name,
     share,
+    together,
     at: 0,
     end: isTimed ? Infinity : Math.max(1, Math.round((flags.seeds * share) / shares))
   }))
@@ -182,7 +181,7 @@ const jobsOf = (flags: Flags): Queue => {
         .filter(({ at, end }) => at < end)
         .toSorted((one, other) => one.at / one.share - other.at / other.share)
       if (lane === undefined) return undefined
-      const count = Math.min(chunk, lane.end - lane.at)
+      const count = Math.min(lane.together, lane.end - lane.at)
       const job = { world: lane.name, from: lane.at, count, isSearch: false }
       lane.at += count
       return job

@@ -7,6 +7,7 @@ import * as trying from "./trying.ts"
 
 const program = fileURLToPath(new URL("child.ts", import.meta.url))
 const planting = new URL("planting.ts", import.meta.url).href
+const bare = new URL("bare.ts", import.meta.url).href
 
 /** A process ended in the middle of its work. */
 export class ChildEnded extends Schema.TaggedError<ChildEnded>()("ChildEnded", {
@@ -20,13 +21,16 @@ export class ChildEnded extends Schema.TaggedError<ChildEnded>()("ChildEnded", {
 
 /**
  * Young objects are all there is: room for them from the start is time won. Every core has a process of its
- * own, so nobody is left to help one with its garbage.
+ * own, so nobody is left to help one with its garbage. And whatever runs at all runs often, so that what
+ * the optimiser needs to know is gathered from the first call on.
  */
 const flags = [
   "--conditions=@queue-runtime/source",
   "--min-semi-space-size=64",
   "--max-semi-space-size=64",
-  "--single-threaded-gc"
+  "--single-threaded-gc",
+  "--no-lazy-feedback-allocation",
+  `--import=${bare}`
 ]
 
 const start = (plant: string | undefined): ChildProcess =>

@@ -25,6 +25,8 @@ export interface World {
   readonly options: Simulation.Options
   /** How many of its seeds there are for one of the first world's. */
   readonly share: number
+  /** Seeds that go to a process in one job: some tenths of a second, so that no process ends long before another. */
+  readonly together: number
   /**
    * Loads what is loaded when it is first used: that takes the machine's time, and no simulated process
    * can tell it from a promise that is never kept.
@@ -107,20 +109,33 @@ const routed: Simulation.Options = {
   client: { deadLetterQueues: { [simulated]: QueueName.makeUnsafe(aside) } }
 }
 
-const worlds: ReadonlyArray<World> = [
+const crowded = 4
+
+const worlds: ReadonlyArray<Omit<World, "together"> & { readonly together?: number }> = [
   { name: "memory", share: 1, options: {} },
-  { name: "crowd", share: 0.5, options: crowd },
+  { name: "crowd", share: 0.5, together: crowded, options: crowd },
   { name: "batching", share: 0.5, options: { stack: merged, keepsOrder: true } },
   {
     name: "batching-crowd",
     share: 0.25,
+    together: crowded,
     options: { ...crowd, stack: merged, keepsOrder: true }
   },
   { name: "retry", share: 0.5, options: { stack: retried } },
-  { name: "retry-crowd", share: 0.25, options: { ...crowd, stack: retried } },
+  {
+    name: "retry-crowd",
+    share: 0.25,
+    together: crowded,
+    options: { ...crowd, stack: retried }
+  },
   { name: "stack", share: 0.5, options: { stack, faults, keepsOrder: true, sealed: true } },
   { name: "routed", share: 0.5, options: routed },
-  { name: "routed-crowd", share: 0.25, options: { ...crowd, ...routed } },
+  {
+    name: "routed-crowd",
+    share: 0.25,
+    together: crowded,
+    options: { ...crowd, ...routed }
+  },
   {
     name: "operator",
     share: 0.3,
@@ -132,13 +147,21 @@ const worlds: ReadonlyArray<World> = [
       over: { faultsMax: 60, handlerMillis: 50 }
     }
   },
-  { name: "sqs", share: 0.1, options: sqs.options, ready: sqs.ready },
-  { name: "service-bus", share: 0.1, options: serviceBus.options, ready: serviceBus.ready }
+  { name: "sqs", share: 0.1, together: 5, options: sqs.options, ready: sqs.ready },
+  {
+    name: "service-bus",
+    share: 0.1,
+    together: 5,
+    options: serviceBus.options,
+    ready: serviceBus.ready
+  }
 ]
 
 /** All of them, by name; in some of their runs handlers are behind the library's own idempotency. */
 export const all: ReadonlyArray<World> = worlds.map((world) =>
-  Object.assign({ ready: Effect.void }, world, { options: { once: true, ...world.options } })
+  Object.assign({ ready: Effect.void, together: 20 }, world, {
+    options: { once: true, ...world.options }
+  })
 )
 
 /** The world of this name. */

@@ -45,7 +45,9 @@ export class Chaos {
 
   /** Whether any of these can happen at all. */
   isPossible(names: ReadonlyArray<Fault.Name>): boolean {
-    return names.some((name) => (this.#options.profile[name] ?? 0) > 0)
+    const { profile } = this.#options
+    for (const name of names) if ((profile[name] ?? 0) > 0) return true
+    return false
   }
 
   /** How often it was asked for this chance before, this time included. */
@@ -57,9 +59,13 @@ export class Chaos {
 
   /** What befalls this chance, if anything. */
   draw(chance: string, names: ReadonlyArray<Fault.Name>): Hit | undefined {
-    const { kernel, max, only, profile, quietAt, recorder, seed } = this.#options
+    const { kernel, max, quietAt } = this.#options
     if (this.#fired.length >= max || kernel.now >= quietAt) return undefined
-    if (!this.isPossible(names)) return undefined
+    return this.isPossible(names) ? this.#drawn(chance, names) : undefined
+  }
+
+  #drawn(chance: string, names: ReadonlyArray<Fault.Name>): Hit | undefined {
+    const { only, profile, recorder, seed } = this.#options
     const key = `${chance}#${this.count(chance)}`
     const dice = new Dice(`${seed}/${key}`)
     let drawn = dice.nextDoubleUnsafe()

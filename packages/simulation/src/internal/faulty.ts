@@ -62,7 +62,7 @@ interface Call<A, R> {
   ) => Failing<A, R>
   readonly count?: number
   /** How its answer gets lost, where that is not just dropping it. */
-  readonly lose?: (call: Failing<A, R>) => Failing<A, R>
+  readonly lose?: ((call: Failing<A, R>) => Failing<A, R>) | undefined
   /** Whether an answer that waits would hold what nobody can release. */
   readonly isHolding?: boolean
 }
@@ -77,6 +77,10 @@ const failure = (reason: QueueError.Reason, retryAfter?: Duration.Duration) =>
 
 const lost = new QueueError.ConnectionFailed({ detail: "the answer was lost" })
 const broken = new QueueError.ConnectionFailed({ detail: "the connection broke" })
+
+const aReceive = (): string => "a receive"
+const anAccept = (): string => "accepting a session"
+const nothing = (): ReadonlyArray<string> => []
 
 const notLost = <A>(call: A): A => call
 
@@ -187,6 +191,9 @@ export const make = (options: Options): QueueProvider.Service => {
     })
   }
 
+  const receiveChance = (): string => `${process}/receive`
+  const acceptChance = (): string => `${process}/accept`
+
   const tokensOf = (receipts: ReadonlyArray<Receipt.Receipt>): ReadonlyArray<string> =>
     receipts.flatMap(({ token }) => names.find(token)?.name ?? [])
 
@@ -195,15 +202,15 @@ export const make = (options: Options): QueueProvider.Service => {
 
   const receiving = <A extends ReadonlyArray<{ readonly receipt: Receipt.Receipt }>, R>(
     call: Failing<A, R>,
-    lose?: (call: Failing<A, R>) => Failing<A, R>
+    lose: ((call: Failing<A, R>) => Failing<A, R>) | undefined
   ): Failing<A, R> =>
     around({
-      what: () => "a receive",
-      chance: () => `${process}/receive`,
+      what: aReceive,
+      chance: receiveChance,
       names: receives,
-      ...(lose === undefined ? {} : { lose }),
+      lose,
       call,
-      refs: () => [],
+      refs: nothing,
       refsOf: (messages) => tokensOf(messages.map(({ receipt }) => receipt)),
       isHolding: true
     })
@@ -278,7 +285,7 @@ export const make = (options: Options): QueueProvider.Service => {
         }
       })
     },
-    receive: (address, receive) => receiving(provider.receive(address, receive)),
+    receive: (address, receive) => receiving(provider.receive(address, receive), undefined),
     settle: (receipts, verdict) => settling(receipts, verdict, provider.settle),
     renewLock: (receipts) =>
       around({
@@ -292,11 +299,11 @@ export const make = (options: Options): QueueProvider.Service => {
     acceptSession: (queue, accept) => {
       const accepted = Effect.map(provider.acceptSession(queue, accept), Option.map(session))
       return around<Option.Option<QueueSession.QueueSession>, Scope.Scope>({
-        what: () => "accepting a session",
-        chance: () => `${process}/accept`,
+        what: anAccept,
+        chance: acceptChance,
         names: receives,
         call: accepted,
-        refs: () => [],
+        refs: nothing,
         isHolding: true
       })
     }

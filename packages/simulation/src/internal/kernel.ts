@@ -13,7 +13,7 @@ import * as Random from "effect/Random"
 import * as References from "effect/References"
 import * as Scheduler from "effect/Scheduler"
 import { Dice } from "./dice.ts"
-import { type Timer, Timers } from "./timers.ts"
+import { type Owner, type Timer, Timers } from "./timers.ts"
 
 /** When every simulation begins: a date that stands out in a story. */
 export const epoch = 1_893_456_000_000
@@ -26,7 +26,7 @@ type Task = () => void
 const orderOf = (priority: number): number => (priority < 0 ? 0 : 1)
 
 /** One process. */
-export class Node {
+export class Node implements Owner {
   readonly name: string
   readonly kernel: Kernel
   readonly dice: Dice
@@ -34,12 +34,16 @@ export class Node {
   readonly skewMillis: number
   readonly scheduler: Scheduler.Scheduler
   readonly clock: Clock.Clock
+  /** Whether the kernel has it among those that can go on. */
+  isReady = false
   readonly #urgent: Array<Task> = []
-  #tasks: Array<Task> = []
+  /** From `#from` up to `#to`: its room is used again and again. */
+  #tasks: Array<Task | undefined> = []
   #from = 0
+  #to = 0
   #isDead = false
   #pausedUntil = 0
-  readonly #timers = new Set<Timer>()
+  #timers = 0
 
   constructor(kernel: Kernel, name: string, skewMillis: number) {
     this.kernel = kernel
@@ -70,12 +74,12 @@ export class Node {
   }
 
   get hasTask(): boolean {
-    return this.#urgent.length > 0 || this.#from < this.#tasks.length
+    return this.#from < this.#to || this.#urgent.length > 0
   }
 
   /** Timers set and not yet due: what a process that ended should have none of. */
   get timers(): number {
-    return this.#timers.size
+    return this.#timers
   }
 
   /** What fibers of this process run with. */
@@ -91,19 +95,22 @@ export class Node {
   enqueue(task: Task, priority = 0): void {
     if (this.#isDead) return
     if (orderOf(priority) === 0) this.#urgent.push(task)
-    else this.#tasks.push(task)
-    this.kernel.wake(this)
+    else {
+      this.#tasks[this.#to] = task
+      this.#to++
+    }
+    if (!this.isReady) this.kernel.wake(this)
   }
 
   /** Runs one task; there must be one. */
   step(): void {
-    const urgent = this.#urgent.shift()
-    if (urgent !== undefined) return urgent()
+    if (this.#urgent.length > 0) return this.#urgent.shift()?.()
     const task = this.#tasks[this.#from]
+    this.#tasks[this.#from] = undefined
     this.#from++
-    if (this.#from === this.#tasks.length) {
-      this.#tasks = []
+    if (this.#from === this.#to) {
       this.#from = 0
+      this.#to = 0
     }
     return task?.()
   }
@@ -113,9 +120,10 @@ export class Node {
     this.#isDead = true
     this.#tasks = []
     this.#from = 0
+    this.#to = 0
     this.#urgent.length = 0
-    for (const timer of this.#timers) this.kernel.timers.cancel(timer)
-    this.#timers.clear()
+    this.kernel.timers.cancelOf(this)
+    this.#timers = 0
   }
 
   /** Stands still for so long; what happens meanwhile is seen afterwards. */
@@ -127,17 +135,22 @@ export class Node {
   }
 
   /** Runs a task after so many whole milliseconds, unless it is cancelled or the process ends. */
-  after(millis: number, task: Task): () => void {
-    if (this.#isDead) return () => undefined
-    const timer = this.kernel.timers.set(this.kernel.now + Math.ceil(millis), () => {
-      this.#timers.delete(timer)
-      this.enqueue(task)
-    })
-    this.#timers.add(timer)
-    return () => {
-      this.#timers.delete(timer)
-      this.kernel.timers.cancel(timer)
-    }
+  after(millis: number, task: Task): Timer | undefined {
+    if (this.#isDead) return undefined
+    this.#timers++
+    return this.kernel.timers.set(this.kernel.now + Math.ceil(millis), task, this)
+  }
+
+  cancel(timer: Timer | undefined): void {
+    if (timer === undefined || !timer.isLive) return
+    this.#timers--
+    this.kernel.timers.cancel(timer)
+  }
+
+  /** One of its timers is due: what that does is done in its turn. */
+  due(task: Task): void {
+    this.#timers--
+    this.enqueue(task)
   }
 
   #makeClock(): Clock.Clock {
@@ -158,8 +171,8 @@ export class Node {
         if (wait <= 0) return Effect.yieldNow
         if (!Number.isFinite(wait)) return Effect.never
         return Effect.callback<void>((resume) => {
-          const cancel = this.after(wait, () => resume(Effect.void))
-          return Effect.sync(cancel)
+          const timer = this.after(wait, () => resume(Effect.void))
+          return Effect.sync(() => this.cancel(timer))
         })
       }
     }
@@ -175,7 +188,6 @@ export class Kernel {
   readonly timers = new Timers()
   readonly #dice: Dice
   readonly #ready: Array<Node> = []
-  readonly #isReady = new Set<Node>()
   /** Tasks that one instant may take: beyond it somebody spins. */
   readonly #instantMax: number
   #now = epoch
@@ -204,8 +216,8 @@ export class Kernel {
 
   /** A process has something to do. */
   wake(node: Node): void {
-    if (this.#isReady.has(node)) return
-    this.#isReady.add(node)
+    if (node.isReady) return
+    node.isReady = true
     this.#ready.push(node)
   }
 
@@ -243,8 +255,10 @@ export class Kernel {
       this.#now = at
       this.#inInstant = 0
     }
-    for (let timer = this.timers.due(at); timer !== undefined; timer = this.timers.due(at))
-      timer.run()
+    for (let timer = this.timers.due(at); timer !== undefined; timer = this.timers.due(at)) {
+      if (timer.owner === undefined) timer.run()
+      else timer.owner.due(timer.run)
+    }
     return true
   }
 
@@ -252,6 +266,6 @@ export class Kernel {
     const place = known < 0 ? this.#ready.indexOf(node) : known
     const last = this.#ready.pop()
     if (last !== undefined && place < this.#ready.length) this.#ready[place] = last
-    this.#isReady.delete(node)
+    node.isReady = false
   }
 }

@@ -3,7 +3,14 @@ export interface Timer {
   readonly at: number
   readonly order: number
   readonly run: () => void
+  /** Whose it is: told when it is due, and asked for when all of his are to go. */
+  readonly owner: Owner | undefined
   isLive: boolean
+}
+
+/** Who may have timers: whatever is due goes through him. */
+export interface Owner {
+  readonly due: (run: () => void) => void
 }
 
 const isBefore = (one: Timer, other: Timer): boolean =>
@@ -23,9 +30,9 @@ export class Timers {
     return this.#live
   }
 
-  set(at: number, run: () => void): Timer {
+  set(at: number, run: () => void, owner?: Owner): Timer {
     this.#order++
-    const timer: Timer = { at, order: this.#order, run, isLive: true }
+    const timer: Timer = { at, order: this.#order, run, owner, isLive: true }
     this.#live++
     this.#push(timer)
     return timer
@@ -42,12 +49,18 @@ export class Timers {
     }
   }
 
+  /** Cancels all of his: looked for, since that is rare, and a list of them would be kept all the time. */
+  cancelOf(owner: Owner): void {
+    const own = this.#heap.filter((timer) => timer.owner === owner)
+    for (const timer of own) this.cancel(timer)
+  }
+
   /** When the next one is due. */
   next(): number | undefined {
-    let [first] = this.#heap
+    let first = this.#heap[0]
     while (first !== undefined && !first.isLive) {
       this.#pop()
-      ;[first] = this.#heap
+      first = this.#heap[0]
     }
     return first?.at
   }
@@ -80,7 +93,7 @@ export class Timers {
 
   #pop(): Timer | undefined {
     const heap = this.#heap
-    const [top] = heap
+    const top = heap[0]
     const last = heap.pop()
     if (last === undefined || heap.length === 0) return top
     let place = 0

@@ -35,7 +35,7 @@ import type * as Fault from "../Fault.ts"
 import * as History from "../History.ts"
 import type * as Plan from "../Plan.ts"
 import * as Tap from "../Tap.ts"
-import { Chaos } from "./chaos.ts"
+import { Chaos, type Hit } from "./chaos.ts"
 import { digest } from "./digest.ts"
 import * as faulty from "./faulty.ts"
 import { epoch, Kernel, type Node } from "./kernel.ts"
@@ -310,7 +310,7 @@ const sendAll = Effect.fnUntraced(function* (
   let due = all
   const told = (one: Sending, failure: string | undefined): boolean => {
     const { id } = one.planned
-    if (failure === undefined) recorder.add({ _tag: "Sent", node: name, id })
+    if (failure === undefined) recorder.write({ _tag: "Sent", at: recorder.now, node: name, id })
     else recorder.add({ _tag: "SendFailed", node: name, id, reason: failure })
     return failure === undefined
   }
@@ -319,16 +319,18 @@ const sendAll = Effect.fnUntraced(function* (
     for (const { message, planned } of due) {
       const { delayMillis, id, session, timeToLiveMillis } = planned
       numbers.next++
-      recorder.add({
+      const event: { -readonly [Key in keyof History.Submitted]: History.Submitted[Key] } = {
         _tag: "Submitted",
+        at: recorder.now,
         node: name,
         id,
         order: numbers.next,
-        digest: digest(message.body),
-        ...(session === undefined ? {} : { session }),
-        ...(delayMillis === undefined ? {} : { delayMillis }),
-        ...(timeToLiveMillis === undefined ? {} : { timeToLiveMillis })
-      })
+        digest: digest(message.body)
+      }
+      if (session !== undefined) event.session = session
+      if (delayMillis !== undefined) event.delayMillis = delayMillis
+      if (timeToLiveMillis !== undefined) event.timeToLiveMillis = timeToLiveMillis
+      recorder.write(event)
     }
     const failed: Array<Sending> = []
     if (plan.sendsSingly) {
@@ -345,10 +347,9 @@ const sendAll = Effect.fnUntraced(function* (
       const messages = due.map(({ message }) => message)
       const result = yield* Effect.result(client.sendOutcomes(queue, messages))
       for (const [index, one] of due.entries()) {
-        const outcomes: ReadonlyArray<Outcome.Outcome<unknown>> = Result.isSuccess(result)
-          ? result.success
-          : due.map(() => Result.fail(result.failure))
-        const outcome = outcomes[index]
+        const outcome: Outcome.Outcome<unknown> | undefined = Result.isSuccess(result)
+          ? result.success[index]
+          : Result.fail(result.failure)
         const failure =
           outcome !== undefined && Result.isFailure(outcome)
             ? outcome.failure.reason._tag
@@ -356,7 +357,7 @@ const sendAll = Effect.fnUntraced(function* (
         if (!told(one, failure)) failed.push(one)
       }
     }
-    due = all.filter((one) => failed.includes(one))
+    due = failed.length === 0 ? failed : all.filter((one) => failed.includes(one))
   }
 })
 
@@ -401,21 +402,25 @@ const isPoison = ({ chaos, poisoned }: World, node: Node, id: string): boolean =
   return hit !== undefined
 }
 
-/** What befalls a handler, before it does anything. */
-const befall = Effect.fnUntraced(function* (
+/** What befalls a handler, before it does anything; nothing most of the time. */
+const befalling = (
   world: World,
   life: Life,
-  message: ReceivedMessage.ReceivedMessage
-) {
-  const { chaos, plan } = world
+  { messageId, receipt }: ReceivedMessage.ReceivedMessage
+): Effect.Effect<unknown, object> | undefined => {
   const { node } = life
-  const { messageId, receipt } = message
   if (isPoison(world, node, messageId)) {
-    return yield* Effect.fail(new Failing({ what: `${messageId} is poison` }))
+    return Effect.fail(new Failing({ what: `${messageId} is poison` }))
   }
-  const hit = chaos.draw(`handle ${messageId}`, handlerKinds)
+  const hit = world.chaos.draw(`handle ${messageId}`, handlerKinds)
   if (hit === undefined) return undefined
-  const id = world.names.find(receipt.token)?.id ?? messageId
+  return befall(world, life, world.names.find(receipt.token)?.id ?? messageId, hit)
+}
+
+/** Befalls the handler of this message. */
+const befall = Effect.fnUntraced(function* (world: World, life: Life, id: string, hit: Hit) {
+  const { plan } = world
+  const { node } = life
   switch (hit.name) {
     case "slow handler": {
       const millis = hit.dice.oneOf([
@@ -472,7 +477,12 @@ const handlerOf = Effect.fnUntraced(function* (world: World, life: Life) {
   const inner = isCalm
     ? handled
     : (message: ReceivedMessage.ReceivedMessage): Effect.Effect<unknown, object> =>
-        Effect.flatMap(befall(world, life, message), () => handled(message))
+        Effect.suspend(() => {
+          const befallen = befalling(world, life, message)
+          return befallen === undefined
+            ? handled(message)
+            : Effect.flatMap(befallen, () => handled(message))
+        })
   const once =
     plan.idempotent && world.subject.once
       ? yield* Idempotency.handler((message) =>
@@ -788,6 +798,11 @@ class Running {
     return this.#kernel.isIdle
   }
 
+  /** Whether it goes on by itself: somebody can, somebody will, or all is over. */
+  get isStirring(): boolean {
+    return !this.isIdle || this.hasNext || this.#fiber.pollUnsafe() !== undefined
+  }
+
   /** Whether there is another instant. */
   get hasNext(): boolean {
     return this.#kernel.timers.next() !== undefined
@@ -846,10 +861,21 @@ class Running {
 }
 
 /** Whatever promises do, they do it in a few turns of the loop. */
-const settled = Effect.repeat(Effect.yieldNow, { times: 4 })
+const settled = Effect.andThen(
+  Effect.andThen(Effect.yieldNow, Effect.yieldNow),
+  Effect.andThen(Effect.andThen(Effect.yieldNow, Effect.yieldNow), Effect.yieldNow)
+)
 
 /** What loads a module for the first time takes longer. */
-const patience = Effect.repeat(Effect.yieldNow, { times: 2_000 })
+const patience = 2_000
+
+/** Waits for as long as that for anything at all to come: there is no time to go to before it does. */
+const stirred = (running: Running, turns = patience): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    turns === 0 || running.isStirring
+      ? settled
+      : Effect.andThen(Effect.yieldNow, stirred(running, turns - 1))
+  )
 
 /** Runs a plan to its end. */
 export const run = (
@@ -865,7 +891,7 @@ export const run = (
     }
     const instant: Effect.Effect<Run> = Effect.suspend(() => {
       if (running.settle()) return Effect.succeed(running.finish())
-      const waited = running.hasNext ? settled : patience
+      const waited = running.hasNext ? settled : stirred(running)
       return Effect.flatMap(waited, () => {
         if (running.isIdle && running.advance()) return Effect.succeed(running.finish())
         return instant

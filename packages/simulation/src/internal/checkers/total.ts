@@ -58,7 +58,8 @@ export const total: Checker.Checker = {
     let end = 0
     for (const event of events) {
       end = event.at
-      if (event._tag !== "Settled") locks.follow(event)
+      // Where all is seen, whether a lock was over is not asked.
+      if (!promises.complete && event._tag !== "Settled") locks.follow(event)
       switch (event._tag) {
         case "Submitted": {
           const seen = of(event.id)
@@ -151,7 +152,7 @@ export const total: Checker.Checker = {
         }
         default:
       }
-      if (event._tag === "Settled") locks.follow(event)
+      if (!promises.complete && event._tag === "Settled") locks.follow(event)
     }
     for (const [id, seen] of messages) {
       if (promises.inspected && seen.isBuried && !seen.isThere) {
