@@ -7,9 +7,11 @@ import {
   QueueClient,
   type QueueError,
   QueueName,
-  type QueueProvider,
+  QueueProvider,
+  type QueueSession,
   type ReceivedMessage,
   SessionId,
+  SessionStore,
   Telemetry
 } from "@queue-runtime/core"
 import { KeyProviderMemory, NodeCrypto, Sealing } from "@queue-runtime/crypto"
@@ -19,8 +21,21 @@ import { AzureClient, AzureProvider } from "@queue-runtime/provider-azure"
 import { AzureFunctions } from "@queue-runtime/provider-azure/functions"
 import { ResilienceConfig } from "@queue-runtime/resilience"
 import { ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
+import { SessionLeases, SessionStoreMemory } from "@queue-runtime/session-store"
 import { SqsBroker, SqsHttp } from "@queue-runtime/sqs-emulator"
-import { Context, Duration, Effect, Layer, Predicate, Redacted, Schema, Tracer } from "effect"
+import {
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Layer,
+  Option,
+  Predicate,
+  Redacted,
+  Result,
+  Schema,
+  Tracer
+} from "effect"
 
 const events = QueueName.makeUnsafe("events")
 
@@ -237,5 +252,114 @@ describe("batches that a host pushes", () => {
         assert.sameMembers(asked, ["complete 0", "deadletter 1", "complete 2"])
         assertTraced(heard)
       }).pipe(Effect.scoped)
+  )
+
+  it.live("R4.3 session state that comes when the function has answered overwrites nothing", () =>
+    Effect.gen(function* () {
+      const broker = yield* SqsBroker.make()
+      for (const name of ["events.fifo", "events-dlq.fifo"]) {
+        yield* broker.call("CreateQueue", { QueueName: name, Attributes: { FifoQueue: "true" } })
+      }
+      const requestHandler = yield* SqsHttp.requestHandler(SqsHttp.make(broker))
+      const provider = AwsProvider.layer(
+        {
+          region: "us-east-1",
+          credentials: { _tag: "Keys", accessKeyId: "test", secretAccessKey: "test" },
+          queues: { events: { name: "events.fifo", deadLetter: { name: "events-dlq.fifo" } } }
+        },
+        { requestHandler }
+      )
+      const store = yield* Layer.build(SessionStoreMemory.layer())
+      const bytesOf = (text: string) => Option.some(new TextEncoder().encode(text))
+
+      /** A container of its own, and the sessions that its leases hand out. */
+      const container = Effect.fnUntraced(function* (
+        handler: (session: QueueSession.QueueSession) => Effect.Effect<void, QueueError.QueueError>
+      ) {
+        const sessions: Array<QueueSession.QueueSession> = []
+        const watching = Layer.effect(
+          QueueProvider.QueueProvider,
+          Effect.map(QueueProvider.QueueProvider, (self): QueueProvider.Service => ({
+            ...self,
+            acceptSession: (queue, options) =>
+              Effect.map(
+                self.acceptSession(queue, options),
+                Option.map((session) => {
+                  sessions.push(session)
+                  return session
+                })
+              )
+          }))
+        )
+        const stack = QueueClient.layer().pipe(
+          Layer.provide(watching),
+          Layer.provide(SessionLeases.layer()),
+          Layer.provide(AwsLambda.layer({ changesVisibility: true })),
+          Layer.provide(provider),
+          Layer.provide(Layer.succeedContext(store))
+        )
+        const context = yield* Layer.build(Layer.fresh(stack))
+        const work = yield* AwsLambda.make({
+          queue: events,
+          handler: () => {
+            const session = sessions.at(-1)
+            return session === undefined ? Effect.die("no session") : handler(session)
+          },
+          margin: "200 millis"
+        }).pipe(Effect.provideContext(context))
+        const client = Context.get(context, QueueClient.QueueClient)
+        const invoke = Effect.fnUntraced(function* (millis: number) {
+          const Records = yield* pushed(broker, "events.fifo")
+          assert.strictEqual(Records.length, 1)
+          const { batchItemFailures } = yield* work({ Records }, Duration.millis(millis))
+          return batchItemFailures.length
+        })
+        return { client, invoke }
+      })
+
+      const isAnswered = yield* Deferred.make<void>()
+      const late = yield* Deferred.make<string>()
+      const slow = yield* container((session) =>
+        Effect.uninterruptible(
+          Deferred.await(isAnswered).pipe(
+            Effect.andThen(Effect.result(session.setState(bytesOf("late")))),
+            Effect.flatMap((written) =>
+              Deferred.succeed(
+                late,
+                Result.isFailure(written) ? written.failure.reason._tag : "written"
+              )
+            ),
+            Effect.asVoid
+          )
+        )
+      )
+      const read: Array<string> = []
+      const quick = yield* container((session) =>
+        Effect.gen(function* () {
+          const state = yield* session.state
+          read.push(
+            Option.match(state, { onNone: () => "none", onSome: (body) => textOf({ body }) })
+          )
+          yield* session.setState(bytesOf("new"))
+        })
+      )
+      const sessionId = SessionId.makeUnsafe("s")
+      yield* slow.client.send(events, yield* Message.text("one", { sessionId }))
+      assert.strictEqual(yield* slow.invoke(400), 1)
+      // Its lease went when it answered: the next one need not wait until it runs out.
+      assert.strictEqual(yield* quick.invoke(20_000), 0)
+      yield* Deferred.succeed(isAnswered, undefined)
+      assert.strictEqual(yield* Deferred.await(late), "SessionLockLost")
+      const keeper = Context.get(store, SessionStore.SessionStore)
+      const again = yield* keeper.acquire({
+        queue: events,
+        sessionId,
+        holder: "test",
+        duration: Duration.seconds(5)
+      })
+      const state = again._tag === "Granted" ? yield* keeper.readState(again.lease) : Option.none()
+      assert.deepStrictEqual(read, ["none"])
+      assert.deepStrictEqual(state, bytesOf("new"))
+    }).pipe(Effect.scoped)
   )
 })

@@ -32,15 +32,16 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Capabilities from "./Capabilities.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as HandlerFailure from "./HandlerFailure.ts"
-import { Batch, Current } from "./internal/pushed/batch.ts"
+import * as aside from "./internal/pushed/aside.ts"
+import { Batch, Closing, Current } from "./internal/pushed/batch.ts"
 import * as provider from "./internal/pushed/provider.ts"
+import * as LockKeeper from "./LockKeeper.ts"
 import * as MessageHandler from "./MessageHandler.ts"
 import * as Outcome from "./Outcome.ts"
 import * as QueueAddress from "./QueueAddress.ts"
@@ -75,6 +76,8 @@ export interface Pushed {
   readonly message: Omit<ReceivedMessage.ReceivedMessage, "receipt">
   /** Nobody is to get it: done with already (an expired one, dropped), or left to come again. */
   readonly fate?: "settled" | "left"
+  /** Nobody is to get it: it is settled with this beside the handlers, as the time allows. */
+  readonly verdict?: Verdict.Verdict
 }
 
 /**
@@ -149,14 +152,18 @@ export interface Options<E = never, R = never> extends MessageHandler.Options<E>
   readonly handler: MessageHandler.MessageHandler<E, R>
   /** Handlers of one batch at work side by side; of an ordered queue, sessions. Default: 10. */
   readonly concurrency?: number
-  /** How long before the host's time is over handlers are interrupted. Default: 2 s. */
+  /**
+   * How long before the host's time is over handlers are interrupted. With no more than this left nothing
+   * is begun. Default: 2 s.
+   */
   readonly margin?: Duration.Input
 }
 
 /**
  * Handles one batch: which of its messages are done with, by their place. The others are to come again.
  *
- * **Errors** what kept all of it from being handled: nothing was settled then
+ * **Errors** what kept all of it from being handled: nothing was settled then; Timeout where no more time
+ * is left than the margin
  *
  * @category models
  * @since 0.1.0
@@ -248,6 +255,7 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
   const capabilities = client.capabilities(queue)
   const isOrdered = address._tag === "Queue" && capabilities.ordered
   const prefetch = Math.min(Defaults.sessionPrefetch, capabilities.receiveCountMax)
+  const { settleCountMax } = capabilities
 
   /** The verdict as the host can do it. */
   const feasible = (verdict: Verdict.Verdict): Verdict.Verdict => {
@@ -258,21 +266,29 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
       : Verdict.abandon()
   }
 
-  /** Works on one batch until it is done or the time is over. */
+  /** Works on one batch until it is done or the time is over; what kept it from being done. */
   const workOn = (batch: Batch, timeOver: Deferred.Deferred<void>) => {
     const { endsAt } = batch
     const isOver = (): boolean => Deferred.isDoneUnsafe(timeOver)
+    const handedOut = (): number => batch.held?.handedOut ?? 0
 
     const handleOne = (
       message: ReceivedMessage.ReceivedMessage,
-      settle: (verdict: Verdict.Verdict) => Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>>
+      {
+        lockLost,
+        lockedUntil,
+        settle
+      }: Pick<MessageHandler.Delivery, "lockLost" | "lockedUntil"> & {
+        readonly settle: (
+          verdict: Verdict.Verdict
+        ) => Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>>
+      }
     ) =>
       handle({
         message,
         settle: (verdict) => Effect.flatMap(settle(feasible(verdict)), Outcome.single),
-        // The host keeps it, or nobody does.
-        lockLost: Effect.never,
-        lockedUntil: Effect.succeed(DateTime.makeUnsafe(endsAt)),
+        lockLost,
+        lockedUntil,
         graceOver: Deferred.await(timeOver)
       })
 
@@ -285,23 +301,27 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
       isThere: (answer: A) => boolean
     ) {
       while (true) {
-        const before = batch.held?.handedOut ?? 0
+        const before = handedOut()
         const answer = yield* ask
-        if (isThere(answer) || (batch.held?.handedOut ?? 0) === before) return answer
+        if (isThere(answer) || isOver() || handedOut() === before) return answer
       }
     })
 
     /** In order, up to the first that does not go well. */
     const serve = Effect.fnUntraced(function* (session: QueueClient.Session) {
       const receive = untilThere(session.receive({ max: prefetch, wait: 0 }), isAny)
+      const { lockedUntil } = session
+      const lockLost = yield* keep(session, endsAt)
       while (!isOver()) {
         const messages = yield* receive
         if (messages.length === 0) return
         for (const message of messages) {
           if (isOver()) return
-          const { _tag } = yield* handleOne(message, (verdict) =>
-            session.settle([message], verdict)
-          )
+          const { _tag } = yield* handleOne(message, {
+            settle: (verdict) => session.settle([message], verdict),
+            lockLost,
+            lockedUntil
+          })
           if (_tag !== "Completed" && _tag !== "DeadLettered") return
         }
       }
@@ -329,57 +349,100 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
       })
     )
     const handleNext = Effect.flatMap(next, (message) =>
-      message === undefined
+      // What came when the time was over would be interrupted, and counted as a delivery.
+      message === undefined || isOver()
         ? Effect.succeed(false)
         : Effect.as(
-            handleOne(message, (verdict) => client.settle([message], verdict)),
+            handleOne(message, {
+              settle: (verdict) => client.settle([message], verdict),
+              // The host keeps it, or nobody does.
+              lockLost: Effect.never,
+              lockedUntil: Effect.succeed(DateTime.makeUnsafe(endsAt))
+            }),
             true
           )
     )
 
-    const step = isOrdered ? serveNext : handleNext
+    let problem: QueueError.QueueError | undefined
+    const step = Effect.suspend(() => {
+      const before = handedOut()
+      return (isOrdered ? serveNext : handleNext).pipe(
+        Effect.catch((error) =>
+          Effect.sync(() => {
+            problem ??= error
+            // What could not be received, or lost its session, keeps none of the others.
+            return handedOut() > before
+          })
+        )
+      )
+    })
     const slot = Effect.gen(function* () {
       while (!isOver()) if (!(yield* step)) return
     })
-    // What ends one slot must not cut short the handlers of the others.
-    return Effect.map(
-      Effect.replicateEffect(Effect.result(slot), concurrency, { concurrency: "unbounded" }),
-      (ends) => ends.find(Result.isFailure)?.failure
+    const putAside = Effect.flatMap(Deferred.await(batch.wasRead), (held) =>
+      aside.settleAside(held, { concurrency, max: settleCountMax, isOver })
     )
+    return Effect.gen(function* () {
+      const asides = yield* Effect.forkChild(putAside, { startImmediately: true })
+      // What ends one slot must not cut short the handlers of the others.
+      const slots = Effect.replicateEffect(Effect.exit(slot), concurrency, {
+        concurrency: "unbounded"
+      })
+      const ends: Array<Exit.Exit<void>> = yield* slots
+      if (batch.held === undefined) yield* Fiber.interrupt(asides)
+      else ends.push(yield* Fiber.await(asides))
+      const broken = ends.find(Exit.isFailure)?.cause
+      return broken ?? (problem === undefined ? undefined : Cause.fail(problem))
+    })
   }
 
   const run: Work<R> = Effect.fnUntraced(function* (event, remaining) {
     const now = yield* Clock.currentTimeMillis
     const left = Math.max(0, Duration.toMillis(remaining))
+    const marginMillis = Duration.toMillis(margin)
+    if (left <= marginMillis) {
+      // What was begun now would be interrupted at once, and be counted as a delivery.
+      yield* Effect.logWarning(
+        `${Duration.format(Duration.millis(left))} of the host's time are left, and the margin is ` +
+          `${Duration.format(margin)}: nothing is begun, and all comes again`
+      )
+      return yield* Effect.fail(timedOut(remaining))
+    }
+    const closing = yield* Closing
     const batch = new Batch(address, event, now + left)
     const timeOver = yield* Deferred.make<void>()
-    const marginMillis = Math.min(Duration.toMillis(margin), left)
     const work = yield* Effect.forkDetach(workOn(batch, timeOver), { startImmediately: true })
+    const timeIsOver = Effect.as(Effect.sleep(left - marginMillis), "the host's time is over")
+    const hostCloses = Effect.as(closing, "the host closes")
     // Interrupted, the handlers have half of the margin to settle; what is left goes back in a quarter.
-    const settling = Duration.millis(marginMillis / 2)
+    const settling = Effect.suspend(() => {
+      Deferred.doneUnsafe(timeOver, Exit.void)
+      return Effect.timeoutOption(Fiber.join(work), Duration.millis(marginMillis / 2))
+    })
     const releasing = Duration.millis(marginMillis / 4)
-    const waitAWhile = Effect.timeoutOption(Fiber.await(work), left - marginMillis).pipe(
-      Effect.flatMap((exit) =>
-        Option.isSome(exit)
-          ? Effect.succeed(exit)
-          : Effect.logWarning("the host's time is over: the rest comes again").pipe(
-              Effect.andThen(Deferred.succeed(timeOver, undefined)),
-              Effect.andThen(Effect.timeoutOption(Fiber.await(work), settling))
-            )
+    const waitAWhile = Effect.raceFirst(
+      Effect.asSome(Fiber.join(work)),
+      Effect.flatMap(Effect.raceFirst(timeIsOver, hostCloses), (why) =>
+        Effect.as(Effect.logWarning(`${why}: the rest comes again`), Option.none())
       )
+    ).pipe(
+      Effect.flatMap((end) => (Option.isSome(end) ? Effect.succeed(end) : settling)),
+      // Whoever interrupts it closes next what the handlers, and what they end with, still need.
+      Effect.onInterrupt(() => settling)
     )
-    const exit = yield* Effect.ensuring(
+    const end = yield* Effect.ensuring(
       waitAWhile,
       Effect.suspend(() => {
+        const giveBack = batch.end()
         work.interruptUnsafe()
-        return Effect.timeoutOption(batch.end, releasing)
+        return Effect.timeoutOption(giveBack, releasing)
       })
     )
-    const problem = Option.isSome(exit) ? problemOf(exit.value) : undefined
+    const problem = Option.getOrUndefined(end)
     const settled = batch.held?.settled
     if (settled === undefined) {
       // Nobody has seen what is in it: as if all of it were done with, an answer of nothing could mean.
-      return yield* Effect.failCause(problem ?? Cause.fail(unread(exit, remaining)))
+      return yield* Effect.failCause(problem ?? Cause.fail(unread(end, remaining)))
     }
     if (problem === undefined) return settled
     // What was settled is not to come again.
@@ -394,10 +457,40 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
   return annotated
 })
 
+const timedOut = (after: Duration.Duration): QueueError.QueueError =>
+  QueueError.make(new QueueError.Timeout({ after }), { operation: "open" })
+
+/**
+ * Keeps a session that a stage above the host's layer holds for a shorter time (a lease) until the host's
+ * is over. Ends when it is lost, with why; may be awaited more than once.
+ */
+const keep = Effect.fnUntraced(function* (
+  { lockedUntil, lost = Effect.never, renewLock, sessionId }: QueueClient.Session,
+  endsAt: number
+) {
+  const isLongEnough = (until: DateTime.Utc): boolean => DateTime.toEpochMillis(until) >= endsAt
+  const until = yield* lockedUntil
+  if (isLongEnough(until)) return lost
+  // Nothing is to be renewed beyond the host's time, which ends it in its own way.
+  const renew = Effect.map(renewLock, (renewed) =>
+    isLongEnough(renewed) ? DateTime.addDuration(renewed, Duration.days(1)) : renewed
+  )
+  const kept = LockKeeper.keep({ lockedUntil: until, renew, renewalMax: Duration.infinity })
+  const keeper = yield* Effect.raceFirst(kept, lost).pipe(
+    Effect.map((error) =>
+      error.reason._tag === "ReceiptExpired"
+        ? QueueError.make(new QueueError.SessionLockLost({ sessionId }))
+        : error
+    ),
+    Effect.forkScoped
+  )
+  return Fiber.join(keeper)
+})
+
 /** The batch was not read: no time, or a stage above the host's layer keeps everybody from it. */
-const unread = (exit: Option.Option<unknown>, after: Duration.Duration): QueueError.QueueError =>
-  Option.isNone(exit)
-    ? QueueError.make(new QueueError.Timeout({ after }), { operation: "open" })
+const unread = (end: Option.Option<unknown>, after: Duration.Duration): QueueError.QueueError =>
+  Option.isNone(end)
+    ? timedOut(after)
     : QueueError.configurationInvalid("layer", "a stage of it receives nothing from the host's")
 
 /**
@@ -409,7 +502,10 @@ const unread = (exit: Option.Option<unknown>, after: Duration.Duration): QueueEr
 export interface Hosted {
   /** Handles one batch; rejects where {@link Work} fails, or where the layer cannot be built. */
   readonly handle: (event: unknown, remaining: Duration.Duration) => Promise<ReadonlyArray<boolean>>
-  /** Interrupts what is at work and closes what was built; a later batch builds it anew. */
+  /**
+   * Ends what is at work as if the host's time were over, lets it answer, and closes what was built; a
+   * later batch builds it anew. Asked for again meanwhile it is the same.
+   */
   readonly close: () => Promise<void>
 }
 
@@ -420,19 +516,58 @@ const monotonic: Effect.Effect<number> = Clock.clockWith((clock) =>
 
 class Worker extends Context.Service<Worker, Work>()("@queue-runtime/core/PushedBatch/Worker") {}
 
-type Runtime<E> = ManagedRuntime.ManagedRuntime<Worker, E>
+/** What the first batch built, and what is at work with it. */
+class Running<E> {
+  readonly runtime: ManagedRuntime.ManagedRuntime<Worker, E>
+  readonly closing = Deferred.makeUnsafe<void>()
+  /** As many as the host runs side by side. */
+  readonly batches = new Set<Promise<unknown>>()
+
+  constructor(ready: Layer.Layer<Worker, E>) {
+    this.runtime = ManagedRuntime.make(ready)
+  }
+
+  get isClosing(): boolean {
+    return Deferred.isDoneUnsafe(this.closing)
+  }
+
+  /** Runs a batch; closing waits for it. */
+  run<A>(work: Effect.Effect<A, QueueError.QueueError, Worker>): Promise<A> {
+    const told = Effect.provideService(work, Closing, Deferred.await(this.closing))
+    const batch = this.runtime.runPromise(told)
+    const gone = (): void => {
+      this.batches.delete(batch)
+    }
+    this.batches.add(batch)
+    void batch.then(gone, gone)
+    return batch
+  }
+
+  /** What is told so ends within its margin. */
+  close(): Promise<void> {
+    Deferred.doneUnsafe(this.closing, Exit.void)
+    return Promise.allSettled(this.batches).then(() => this.runtime.dispose())
+  }
+}
+
+const isClosed = (): QueueError.QueueError =>
+  QueueError.make(new QueueError.ConnectionFailed({ detail: "the host closes" }), {
+    operation: "open"
+  })
 
 /**
  * Runs a worker for a host: what it needs is built with the first batch and serves all later ones. What
  * could not be built is built anew by the next batch, so that a service that was down when the host
- * started does not spoil it for ever.
+ * started does not spoil it for ever. A batch does not wait longer for what it needs than it could be
+ * handled: up to `margin`, which is the worker's, before the host's time is over.
  *
  * @category running
  * @since 0.1.0
  */
 export const host = <R, LE, E>(
   needs: Layer.Layer<R, LE>,
-  worker: Effect.Effect<Work<R>, E, R>
+  worker: Effect.Effect<Work<R>, E, R>,
+  margin: Duration.Input = Defaults.pushedMargin
 ): Hosted => {
   const ready = Layer.effect(
     Worker,
@@ -440,42 +575,50 @@ export const host = <R, LE, E>(
       Worker.of((event, remaining) => Effect.provideContext(work(event, remaining), context))
     )
   ).pipe(Layer.provide(needs))
-  let current: Runtime<E | LE> | undefined
+  // One that is none is refused by the worker.
+  const reserve = Option.getOrElse(Duration.fromInput(margin), () => Defaults.pushedMargin)
+  let current: Running<E | LE> | undefined
+  let closed: Promise<void> = Promise.resolve()
 
   const close = (): Promise<void> => {
-    const runtime = current
+    const running = current
+    if (running === undefined) return closed
     current = undefined
-    return runtime === undefined ? Promise.resolve() : runtime.dispose()
+    // What one failed with is not the next one's.
+    const closing = running.close()
+    closed = Promise.allSettled([closed, closing]).then(() => closing)
+    return closed
   }
 
   const failed =
-    (runtime: Runtime<E | LE>) =>
+    (running: Running<E | LE>) =>
     (error: unknown): Promise<never> => {
+      if (running.isClosing) return Promise.reject(isClosed())
       // Another batch may have begun to build it anew.
-      if (current === runtime) current = undefined
+      if (current === running) current = undefined
       // What it rejected with it rejects with again.
-      return Effect.runPromise(Effect.andThen(runtime.disposeEffect, Effect.die(error)))
+      return Effect.runPromise(Effect.andThen(running.runtime.disposeEffect, Effect.die(error)))
     }
 
   return {
     handle: (event, remaining) => {
-      const runtime = (current ??= ManagedRuntime.make(ready))
+      const running = (current ??= new Running(ready))
       const start = Effect.runSync(monotonic)
       // The host's time goes on while the first batch builds what it needs.
       const work = Effect.flatMap(monotonic, (now) => {
         const left = Duration.subtract(remaining, Duration.millis(Math.max(0, now - start)))
         return Worker.use((handle) => handle(event, left))
       })
-      return runtime.context().then(() => runtime.runPromise(work), failed(runtime))
+      // It goes on being built for the next one.
+      const built = Effect.timeoutOption(
+        running.runtime.contextEffect,
+        Duration.max(Duration.zero, Duration.subtract(remaining, reserve))
+      )
+      return Effect.runPromise(built).then((context) => {
+        if (running.isClosing) return Promise.reject(isClosed())
+        return Option.isNone(context) ? Promise.reject(timedOut(remaining)) : running.run(work)
+      }, failed(running))
     },
     close
   }
-}
-
-/** What kept it from being handled to its end. */
-const problemOf = (
-  exit: Exit.Exit<QueueError.QueueError | undefined>
-): Cause.Cause<QueueError.QueueError> | undefined => {
-  if (Exit.isFailure(exit)) return exit.cause
-  return exit.value === undefined ? undefined : Cause.fail(exit.value)
 }

@@ -3,7 +3,6 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -58,6 +57,8 @@ interface HostOptions {
   /** These nobody is to get: done with, or left. */
   readonly gone?: ReadonlyArray<string>
   readonly late?: ReadonlyArray<string>
+  /** These nobody is to get: put aside so. */
+  readonly aside?: (name: string) => Verdict.Verdict | undefined
 }
 
 /** A host whose events are lists of ids. */
@@ -68,12 +69,17 @@ const hostOf = (told: Told, options: HostOptions): PushedBatch.Host => ({
     const at = DateTime.makeUnsafe(0)
     const nameOf = (index: number): string => event[index] ?? ""
     const { each, gone = [], late = [], settle = Effect.succeed("all" as const) } = options
+    const verdictOf = (name: string) => {
+      const verdict = options.aside?.(name)
+      return verdict === undefined ? {} : { verdict }
+    }
     return Effect.as(options.open ?? Effect.void, {
       messages: event.map((name) => {
         const [session, id] = name.includes("/") ? name.split("/") : [undefined, name]
         return {
           ...(gone.includes(name) ? { fate: "settled" as const } : {}),
           ...(late.includes(name) ? { fate: "left" as const } : {}),
+          ...verdictOf(name),
           message: {
             body: new TextEncoder().encode(name),
             attributes: {},
@@ -552,6 +558,153 @@ describe("PushedBatch: sessions", () => {
       })
   )
 
+  it.effect("R4.7 a session that fails keeps none of the others out", () =>
+    Effect.gen(function* () {
+      // As a lease does that is lost while its session is received from, or accepted.
+      const lost = QueueError.make(
+        new QueueError.SessionLockLost({ sessionId: SessionId.makeUnsafe("a") })
+      )
+      const losing = Effect.map(QueueProvider.QueueProvider, (self): QueueProvider.Service => ({
+        ...self,
+        acceptSession: (queue, options) =>
+          Effect.flatMap(self.acceptSession(queue, options), (session) => {
+            if (Option.isNone(session)) return Effect.succeed(session)
+            if (session.value.sessionId === "b") return Effect.fail(lost)
+            const receive = session.value.sessionId === "a" ? Effect.fail(lost) : undefined
+            return Effect.succeedSome({
+              ...session.value,
+              receive: (asked: QueueProvider.ReceiveOptions) =>
+                receive ?? session.value.receive(asked)
+            })
+          })
+      }))
+      const { push, seen } = yield* start(() => Effect.void, {
+        above: Layer.effect(QueueProvider.QueueProvider, losing),
+        isOrdered: true,
+        worker: { concurrency: 1 }
+      })
+      assert.deepStrictEqual(yield* push("a/1", "b/1", "c/1", "c/2"), [false, false, true, true])
+      assert.deepStrictEqual(seen, ["c/1", "c/2"])
+    })
+  )
+
+  it.effect("R2.3 a defect of a stage in one slot leaves the handlers of the others alone", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const broken = QueueProvider.layerTransform(
+        "broken",
+        Effect.succeed((call, { _tag }) =>
+          Effect.suspend(() => (_tag === "Receive" && ++calls === 2 ? Effect.die("bug") : call))
+        )
+      )
+      const { push } = yield* start(() => Effect.sleep("1 second"), {
+        above: broken,
+        isOrdered: true
+      })
+      const pushed = yield* Effect.forkChild(push("a/1", "b/1"))
+      yield* Time.pass("1 second")
+      assert.sameMembers([...(yield* Fiber.join(pushed))], [true, false])
+    })
+  )
+
+  /** Leases that last so long; what is asked of them. */
+  const leasing = (lease: Duration.Input, renewals: number) => {
+    const asked = { renewals: 0 }
+    const lost = QueueError.make(
+      new QueueError.SessionLockLost({ sessionId: SessionId.makeUnsafe("a") })
+    )
+    const service = Effect.map(QueueProvider.QueueProvider, (self): QueueProvider.Service => ({
+      ...self,
+      acceptSession: (queue, options) =>
+        Effect.map(
+          self.acceptSession(queue, options),
+          Option.map((session) => {
+            let until = DateTime.makeUnsafe(Duration.toMillis(lease))
+            const extend = Effect.zipWith(DateTime.now, session.lockedUntil, (now, end) => {
+              asked.renewals += 1
+              until = DateTime.min(end, DateTime.addDuration(now, lease))
+              return until
+            })
+            return {
+              ...session,
+              lockedUntil: Effect.sync(() => until),
+              renewLock: Effect.suspend(() =>
+                asked.renewals < renewals ? extend : Effect.fail(lost)
+              )
+            }
+          })
+        )
+    }))
+    return { asked, above: Layer.effect(QueueProvider.QueueProvider, service) }
+  }
+
+  it.effect("R4.7 a lease that a stage above holds is renewed until the host's time is over", () =>
+    Effect.gen(function* () {
+      const { above, asked } = leasing("10 seconds", 100)
+      const { push } = yield* start(() => Effect.sleep("28 seconds"), { above, isOrdered: true })
+      const pushed = yield* Effect.forkChild(push("a/1", "a/2"))
+      yield* Time.pass("28 seconds")
+      yield* Time.pass("28 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(pushed), [true, true])
+      // At half of it each; the one that reaches the end of the host's time is the last.
+      assert.isAtLeast(asked.renewals, 9)
+      assert.isAtMost(asked.renewals, 12)
+    })
+  )
+
+  it.effect("R4.3 one whose lease is lost stops, and what is behind it is not run", () =>
+    Effect.gen(function* () {
+      for (const renewals of [1, 0]) {
+        const { above } = leasing("10 seconds", renewals)
+        const interrupted: Array<string> = []
+        const { push, seen, told } = yield* start(
+          (id) => Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted.push(id))),
+          { above, isOrdered: true }
+        )
+        const pushed = yield* Effect.forkChild(push("a/1", "a/2"))
+        yield* Time.pass("20 seconds")
+        assert.deepStrictEqual(yield* Fiber.join(pushed), [false, false])
+        assert.deepStrictEqual(seen, ["a/1"])
+        assert.deepStrictEqual(interrupted, ["a/1"])
+        assert.deepStrictEqual(told.calls, [])
+        assert.deepStrictEqual(told.released, [["a/1", "a/2"]])
+      }
+    })
+  )
+
+  it.effect("R4.3 a lease that nobody can renew in time ends as one that is lost", () =>
+    Effect.gen(function* () {
+      const { above } = leasing("10 seconds", 0)
+      const hanging = Layer.effect(
+        QueueProvider.QueueProvider,
+        Effect.map(QueueProvider.QueueProvider, (self): QueueProvider.Service => ({
+          ...self,
+          acceptSession: (queue, options) =>
+            Effect.map(
+              self.acceptSession(queue, options),
+              Option.map((session) => ({ ...session, renewLock: Effect.never }))
+            )
+        }))
+      )
+      const ends: Array<MessageHandler.Disposition> = []
+      const { push } = yield* start(() => Effect.never, {
+        above: Layer.provide(hanging, above),
+        isOrdered: true,
+        worker: {
+          onHandled: ({ disposition }) => Effect.sync(() => ends.push(disposition))
+        }
+      })
+      const pushed = yield* Effect.forkChild(push("a/1"))
+      yield* Time.pass("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(pushed), [false])
+      const [end] = ends
+      assert.strictEqual(
+        end?._tag === "LockLost" ? end.error.reason._tag : end?._tag,
+        "SessionLockLost"
+      )
+    })
+  )
+
   it.effect("R3.13 a message that lost its session is a session of its own", () =>
     Effect.gen(function* () {
       const { push, seen, told } = yield* start(failing("lost"), {
@@ -633,6 +786,30 @@ describe("PushedBatch: the host's time", () => {
     })
   )
 
+  it.effect("R5.3 the answer waits for what goes back, that of a held session included", () =>
+    Effect.gen(function* () {
+      const givenBack: Array<string> = []
+      const { push, told } = yield* start(
+        () => Effect.uninterruptible(Effect.sleep("70 seconds")),
+        {
+          isOrdered: true,
+          release: Effect.delay(
+            Effect.sync(() => givenBack.push("all")),
+            "900 millis"
+          ),
+          worker: { margin: "4 seconds" }
+        }
+      )
+      const pushed = yield* Effect.forkChild(push("a/1", "a/2"))
+      yield* Time.pass("58899 millis")
+      assert.isUndefined(pushed.pollUnsafe())
+      yield* Time.pass("1 millis")
+      assert.deepStrictEqual(yield* Fiber.join(pushed), [false, false])
+      assert.deepStrictEqual(givenBack, ["all"])
+      assert.deepStrictEqual(told.released, [["a/1", "a/2"]])
+    })
+  )
+
   it.effect("R3.2 R5.3 a batch that could not be read in time fails as a whole", () =>
     Effect.gen(function* () {
       const { push } = yield* start(() => Effect.void, { open: Effect.never })
@@ -643,37 +820,201 @@ describe("PushedBatch: the host's time", () => {
     })
   )
 
-  it.effect("R5.3 less time than the margin: nothing begins that could not end", () =>
+  it.effect("R5.3 no more time than the margin: nothing begins that could not end", () =>
     Effect.gen(function* () {
-      const { told, work } = yield* start(() => Effect.never)
-      const pushed = yield* Effect.forkChild(work(["a"], Duration.seconds(1)))
-      yield* Time.pass("1 second")
-      assert.deepStrictEqual(yield* Fiber.join(pushed), [false])
-      assert.deepStrictEqual(told.calls, ["Abandon a"])
-    })
-  )
-
-  it.effect("R5.3 a time that is over already ends what was begun, and it comes again", () =>
-    Effect.gen(function* () {
-      const { told, work } = yield* start(() => Effect.never)
-      const settled = yield* work(["a"], Duration.millis(-5))
-      assert.deepStrictEqual(settled, [false])
-      assert.deepStrictEqual(told.released, [])
-      assert.deepStrictEqual(told.calls, ["Abandon a"])
-    })
-  )
-
-  it.effect("R5.3 a host that ends gets everything back", () =>
-    Effect.gen(function* () {
-      const interrupted = yield* Deferred.make<void>()
-      const { push, told } = yield* start(() =>
-        Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+      const logs = Logs.capture()
+      const { seen, told, work } = yield* start(() => Effect.never)
+      for (const left of [Duration.seconds(2), Duration.millis(-5)]) {
+        const error = yield* Effect.flip(Effect.provide(work(["a"], left), logs.layer))
+        assert.strictEqual(error.reason._tag, "Timeout")
+      }
+      // An interrupted handler would count as a delivery.
+      assert.deepStrictEqual(seen, [])
+      assert.deepStrictEqual(told, { calls: [], released: [], delays: [] })
+      assert.deepStrictEqual(
+        logs.lines.map(({ text }) => text),
+        [
+          "2s of the host's time are left, and the margin is 2s: nothing is begun, and all comes again",
+          "0 of the host's time are left, and the margin is 2s: nothing is begun, and all comes again"
+        ]
       )
-      const pushed = yield* Effect.forkChild(push("a", "b"))
+    })
+  )
+
+  it.effect("R5.3 what comes when the time is over is not begun, and goes back", () =>
+    Effect.gen(function* () {
+      for (const isOrdered of [false, true]) {
+        const { push, seen, told } = yield* start(() => Effect.void, {
+          isOrdered,
+          open: Effect.uninterruptible(Effect.sleep("58500 millis"))
+        })
+        const pushed = yield* Effect.forkChild(push("a/1", "b/1"))
+        yield* Time.pass("58500 millis")
+        assert.deepStrictEqual(yield* Fiber.join(pushed), [false, false])
+        assert.deepStrictEqual(seen, [])
+        assert.deepStrictEqual(told.calls, [])
+        assert.deepStrictEqual(told.released.flat().toSorted(), ["a/1", "b/1"])
+      }
+    })
+  )
+
+  it.effect("R5.3 what is read when all is over goes back, and nobody gets it", () =>
+    Effect.gen(function* () {
+      const { client, told } = yield* stack({
+        open: Effect.uninterruptible(Effect.sleep("1 minute"))
+      })
+      const batch = batchOf(["a", "b"])
+      const receiving = yield* Effect.forkChild(by(batch)(client.receive(orders, { wait: 0 })))
       yield* Time.quiet
-      yield* Fiber.interrupt(pushed)
-      yield* Deferred.await(interrupted)
+      yield* batch.end()
+      yield* Time.pass("1 minute")
+      assert.deepStrictEqual(yield* Fiber.join(receiving), [])
       assert.deepStrictEqual(told.released, [["a", "b"]])
+    })
+  )
+
+  it.effect("R5.3 a host that ends waits for what its handlers end with, and gets all back", () =>
+    Effect.gen(function* () {
+      const ended: Array<string> = []
+      const { push, seen, told } = yield* start(
+        (id) =>
+          Effect.onInterrupt(Effect.never, () =>
+            Effect.delay(
+              Effect.sync(() => ended.push(id)),
+              "900 millis"
+            )
+          ),
+        { worker: { concurrency: 2 } }
+      )
+      const pushed = yield* Effect.forkChild(push("a", "b", "c"))
+      yield* Time.quiet
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(pushed))
+      yield* Time.pass("899 millis")
+      assert.isUndefined(interrupting.pollUnsafe())
+      yield* Time.pass("1 millis")
+      yield* Fiber.join(interrupting)
+      assert.sameMembers(ended, ["a", "b"])
+      assert.deepStrictEqual(seen, ["a", "b"])
+      assert.sameMembers(told.calls, ["Abandon a", "Abandon b"])
+      assert.deepStrictEqual(told.released, [["c"]])
+    })
+  )
+
+  it.effect("R5.3 a host that ends waits for them half of the margin, and not longer", () =>
+    Effect.gen(function* () {
+      const { push, told } = yield* start(() =>
+        Effect.onInterrupt(Effect.never, () => Effect.sleep("1 hour"))
+      )
+      const pushed = yield* Effect.forkChild(push("a"))
+      yield* Time.quiet
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(pushed))
+      yield* Time.pass("999 millis")
+      assert.isUndefined(interrupting.pollUnsafe())
+      yield* Time.pass("1 millis")
+      yield* Fiber.join(interrupting)
+      assert.deepStrictEqual(told.calls, [])
+      assert.deepStrictEqual(told.released, [["a"]])
+    })
+  )
+})
+
+describe("PushedBatch: what nobody is to get", () => {
+  const late = Verdict.deadLetter("TTLExpired")
+  const old = Verdict.deadLetter("TooOld")
+
+  const isLate = (name: string) => {
+    if (name.includes("late")) return late
+    return name.includes("old") ? old : undefined
+  }
+
+  const many = (what: string, count: number) =>
+    Array.from({ length: count }, (_, index) => `${what}${index}`)
+
+  it.effect("R3.7 is settled beside the handlers, as many a call as the service takes", () =>
+    Effect.gen(function* () {
+      const { push, seen, told } = yield* start(() => Effect.void, {
+        aside: isLate,
+        capabilities: { settleCountMax: 10 },
+        worker: { concurrency: 1 }
+      })
+      const ids = ["a", ...many("late", 12), ...many("old", 2), "b"]
+      assert.deepStrictEqual(
+        yield* push(...ids),
+        ids.map(() => true)
+      )
+      assert.deepStrictEqual(seen, ["a", "b"])
+      assert.sameMembers(told.calls, [
+        "Complete a",
+        "Complete b",
+        `DeadLetter ${many("late", 10).join(" ")}`,
+        "DeadLetter late10 late11",
+        "DeadLetter old0 old1"
+      ])
+      assert.deepStrictEqual(told.released, [])
+    })
+  )
+
+  it.effect("R3.7 R4.1 keeps nobody waiting in its session, and is no part of it", () =>
+    Effect.gen(function* () {
+      const { push, seen, told } = yield* start(failing("a/1"), {
+        aside: isLate,
+        isOrdered: true,
+        settle: Effect.as(Effect.sleep("1 second"), "all")
+      })
+      const pushed = yield* Effect.forkChild(push("a/late", "a/1", "a/late2", "a/2", "b/late"))
+      yield* Time.quiet
+      assert.deepStrictEqual(seen, ["a/1"])
+      yield* Time.pass("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(pushed), [true, false, true, false, true])
+      assert.sameMembers(told.calls, ["DeadLetter a/late a/late2 b/late", "Abandon a/1 < a/2"])
+    })
+  )
+
+  it.effect("R3.7 what was settled when the time is over stays so; the rest comes again", () =>
+    Effect.gen(function* () {
+      let begun = 0
+      const { push, seen, told } = yield* start(() => Effect.void, {
+        aside: isLate,
+        capabilities: { settleCountMax: 1 },
+        settle: Effect.suspend(() => {
+          begun += 1
+          return Effect.as(Effect.sleep("19500 millis"), "all")
+        }),
+        worker: { concurrency: 1 }
+      })
+      const pushed = yield* Effect.forkChild(push("late0", "late1", "late2", "late3", "late4", "a"))
+      // At 19.5, 39, and the third at 58.5, when the time is over already: no fourth is begun.
+      yield* Time.pass("60 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(pushed), [true, true, true, false, false, true])
+      assert.deepStrictEqual(seen, ["a"])
+      assert.strictEqual(begun, 4)
+      assert.deepStrictEqual(told.released, [["late3", "late4"]])
+    })
+  )
+
+  it.effect("R3.6 what cannot be settled comes again at its time, and is not given back", () =>
+    Effect.gen(function* () {
+      const logs = Logs.capture()
+      const { push, told } = yield* start(() => Effect.void, {
+        aside: isLate,
+        each: (verdict, id) =>
+          verdict === "DeadLetter" && id !== "late0" ? transient() : undefined,
+        capabilities: { settleCountMax: 2 },
+        worker: { concurrency: 1 }
+      })
+      const settled = yield* Effect.provide(push(...many("late", 6), "a"), logs.layer)
+      assert.deepStrictEqual(settled, [true, false, false, false, false, false, true])
+      // Of the second call nothing was settled: no other is begun.
+      assert.sameMembers(told.calls, [
+        "DeadLetter late0 late1",
+        "DeadLetter late2 late3",
+        "Complete a"
+      ])
+      assert.deepStrictEqual(told.released, [])
+      const warnings = logs.lines.filter(({ text }) => text.includes("nobody is to get"))
+      assert.strictEqual(warnings.length, 2)
+      assert.match(warnings[0]?.text ?? "", /\(DeadLetter\) and come again: ConnectionFailed/u)
+      assert.strictEqual(warnings[0]?.annotations["queue"], "orders")
     })
   )
 })
@@ -739,8 +1080,8 @@ describe("PushedBatch: the provider", () => {
       assert.strictEqual(again.reason._tag, "ReceiptExpired")
       const late = yield* Effect.flip(client.renewLock(one))
       assert.strictEqual(late.reason._tag, "ReceiptExpired")
-      yield* batch.end
-      yield* batch.end
+      yield* batch.end()
+      yield* batch.end()
       const outcomes = yield* provider.settle([other.receipt], Verdict.complete)
       assert.deepStrictEqual(outcomes.map(reasonOf), ["ReceiptExpired"])
       assert.deepStrictEqual(batch.held?.take(1), [])
@@ -839,9 +1180,57 @@ describe("PushedBatch: the provider", () => {
         assert.strictEqual(Option.getOrThrow(next).sessionId, SessionId.makeUnsafe("a"))
         assert.deepStrictEqual(told.released, [["b/1"], ["a/1", "a/2"]])
         assert.isTrue(Option.isNone(yield* Effect.scoped(accept())))
-        yield* batch.end
+        yield* batch.end()
         assert.isTrue(Option.isNone(yield* Effect.scoped(accept(SessionId.makeUnsafe("a")))))
       })
+  )
+
+  it.effect("R4.3 who comes when the session was given back has lost it", () =>
+    Effect.gen(function* () {
+      const { provider, told } = yield* stack({ isOrdered: true })
+      const batch = batchOf(["a/1", "b/1"])
+      const asked = { max: 1, wait: Duration.zero }
+      const accept = Effect.flatMap(
+        by(batch)(provider.acceptSession(orders, { wait: Duration.zero })),
+        Effect.fromOption
+      )
+      const closed = yield* Effect.scoped(accept)
+      const open = yield* accept
+      const heard = yield* Effect.forkChild(open.lost ?? Effect.die("nobody tells"))
+      const [one] = yield* open.receive(asked)
+      if (one === undefined) return assert.fail("none")
+      yield* Time.quiet
+      assert.isUndefined(heard.pollUnsafe())
+      const lateFor = Effect.fnUntraced(function* (session: QueueSession.QueueSession) {
+        const received = yield* Effect.flip(session.receive(asked))
+        const renewed = yield* Effect.flip(session.renewLock)
+        return [received.reason._tag, renewed.reason._tag]
+      })
+      const lost = ["SessionLockLost", "SessionLockLost"]
+      assert.deepStrictEqual(yield* lateFor(closed), lost)
+      // The host is answered: whoever holds more than it (a lease) is told to let go.
+      yield* batch.end()
+      assert.strictEqual((yield* Fiber.join(heard)).reason._tag, "SessionLockLost")
+      assert.deepStrictEqual(yield* lateFor(open), lost)
+      const late = yield* open.settle([one.receipt], Verdict.complete)
+      assert.deepStrictEqual(late.map(reasonOf), ["ReceiptExpired"])
+      assert.deepStrictEqual(told, { calls: [], released: [["a/1"], ["b/1"]], delays: [] })
+    })
+  )
+
+  it.effect("R4.7 abandoned in several sessions at once: with each go those behind it", () =>
+    Effect.gen(function* () {
+      const { provider, told } = yield* stack({ isOrdered: true })
+      const batch = batchOf(["a/1", "b/1", "a/2", "b/2"])
+      const first = Effect.gen(function* () {
+        const accepted = yield* by(batch)(provider.acceptSession(orders, { wait: Duration.zero }))
+        const session = yield* Effect.fromOption(accepted)
+        return yield* session.receive({ max: 1, wait: Duration.zero })
+      })
+      const both = [...(yield* first), ...(yield* first)].map(({ receipt }) => receipt)
+      yield* provider.settle(both, Verdict.abandon())
+      assert.deepStrictEqual(told.calls, ["Abandon a/1 b/1 < a/2 b/2"])
+    })
   )
 
   it.effect("R3.4 R4.3 in a session too a receipt settles once, and no other batch's", () =>
@@ -911,7 +1300,8 @@ describe("PushedBatch: for a host that knows promises", () => {
   /** What a host has: a layer, how often it was built and closed, and a worker. */
   const hosted = (
     handler: MessageHandler.MessageHandler<string>,
-    broken: { times: number; readonly build?: Duration.Input } = { times: 0 }
+    broken: { times: number; build?: Duration.Input; closing?: number } = { times: 0 },
+    margin?: Duration.Input
   ) => {
     const seen = { built: 0, closed: 0 }
     const base = Layer.effect(
@@ -921,7 +1311,11 @@ describe("PushedBatch: for a host that knows promises", () => {
         yield* Effect.sleep(broken.build ?? 0)
         yield* Effect.acquireRelease(
           Effect.sync(() => (seen.built += 1)),
-          () => Effect.sync(() => (seen.closed += 1))
+          () =>
+            Effect.suspend(() => {
+              seen.closed += 1
+              return seen.closed === broken.closing ? Effect.die("bug") : Effect.void
+            })
         )
         return (yield* ScriptedProvider.make()).service
       })
@@ -930,11 +1324,9 @@ describe("PushedBatch: for a host that knows promises", () => {
       Layer.provide(PushedBatch.layer("host", Effect.succeed(hostOf(told(), {})))),
       Layer.provide(base)
     )
-    const made = PushedBatch.host(
-      layer,
-      PushedBatch.make("host", { queue: Clients.orders, handler })
-    )
-    return { ...made, seen }
+    const options = margin === undefined ? {} : { margin }
+    const worker = PushedBatch.make("host", { queue: Clients.orders, handler, ...options })
+    return { ...PushedBatch.host(layer, worker, margin), seen }
   }
 
   const minute = Duration.minutes(1)
@@ -979,6 +1371,112 @@ describe("PushedBatch: for a host that knows promises", () => {
     assert.deepStrictEqual(await handle(["a"], minute), [true])
     assert.strictEqual(seen.built, 1)
     await close()
+  })
+
+  const tagOf = (rejected: unknown): string =>
+    rejected instanceof QueueError.QueueError ? rejected.reason._tag : "none"
+
+  const rejectedWith = (promise: Promise<unknown>): Promise<string> =>
+    promise.then(() => "answered", tagOf)
+
+  it("R5.3 closed in the middle of a batch: it ends first, answers, and then all is closed", async () => {
+    const events: Array<string> = []
+    const begun = Promise.withResolvers<void>()
+    const { close, handle, seen } = hosted((one) => {
+      if (idOf(one) === "quick") return Effect.void
+      return Effect.sync(() => begun.resolve()).pipe(
+        Effect.andThen(Effect.never),
+        Effect.onInterrupt(() =>
+          Effect.delay(
+            Effect.sync(() => events.push(`ended, ${seen.closed} closed`)),
+            "50 millis"
+          )
+        )
+      )
+    })
+    const answer = handle(["quick", "slow"], minute).then((settled) => {
+      events.push("answered")
+      return settled
+    })
+    await begun.promise
+    const closing = close()
+    // Whoever asks again meanwhile waits for the same.
+    const again = close().then(() => seen.closed)
+    // One that comes meanwhile is of a host of its own.
+    assert.deepStrictEqual(await handle(["quick"], minute), [true])
+    await closing
+    assert.deepStrictEqual(await answer, [true, false])
+    assert.deepStrictEqual(events, ["ended, 0 closed", "answered"])
+    assert.strictEqual(await again, 1)
+    assert.deepStrictEqual(seen, { built: 2, closed: 1 })
+    await close()
+    assert.deepStrictEqual(seen, { built: 2, closed: 2 })
+  })
+
+  it("R5.3 closing does not wait for ever for a handler that does not end", async () => {
+    const begun = Promise.withResolvers<void>()
+    const ends = Promise.withResolvers<void>()
+    const { close, handle, seen } = hosted(
+      () =>
+        Effect.uninterruptible(
+          Effect.andThen(
+            Effect.sync(() => begun.resolve()),
+            Effect.promise(() => ends.promise)
+          )
+        ),
+      { times: 0 },
+      "100 millis"
+    )
+    const answer = handle(["a"], minute)
+    await begun.promise
+    await close()
+    assert.deepStrictEqual(await answer, [false])
+    assert.strictEqual(seen.closed, 1)
+    ends.resolve()
+  })
+
+  it("R5.3 closed while it is built: the batch comes again, and a later one builds anew", async () => {
+    const broken: { times: number; build?: Duration.Input } = { times: 0, build: "1 hour" }
+    const { close, handle, seen } = hosted(() => Effect.void, broken)
+    const early = rejectedWith(handle(["a"], minute))
+    await close()
+    assert.strictEqual(await early, "ConnectionFailed")
+    assert.strictEqual(seen.built, 0)
+    broken.build = 0
+    assert.deepStrictEqual(await handle(["b"], minute), [true])
+    // Built, and closed before the batch began.
+    const late = rejectedWith(handle(["c"], minute))
+    await close()
+    assert.strictEqual(await late, "ConnectionFailed")
+    assert.deepStrictEqual(seen, { built: 1, closed: 1 })
+  })
+
+  it("R2.3 what one closing fails with is not the next one's", async () => {
+    const { close, handle } = hosted(() => Effect.void, { times: 0, closing: 1 })
+    await handle(["a"], minute)
+    const ends = [await Promise.allSettled([close()])]
+    await handle(["b"], minute)
+    ends.push(await Promise.allSettled([close()]))
+    assert.deepStrictEqual(
+      ends.flat().map(({ status }) => status),
+      ["rejected", "fulfilled"]
+    )
+  })
+
+  it("R5.3 what is not built in the host's time is built for the next batch", async () => {
+    const { close, handle, seen } = hosted(
+      () => Effect.void,
+      { times: 0, build: "300 millis" },
+      "50 millis"
+    )
+    assert.strictEqual(await rejectedWith(handle(["a"], Duration.millis(100))), "Timeout")
+    assert.deepStrictEqual(await handle(["a"], minute), [true])
+    assert.strictEqual(seen.built, 1)
+    await close()
+    assert.strictEqual(
+      await rejectedWith(hosted(() => Effect.void, { times: 0 }, "1e3 seconds").handle([], minute)),
+      "ValidationFailed"
+    )
   })
 
   it("R2.3 what a batch fails with rejects, and the next one is handled", async () => {

@@ -125,7 +125,10 @@ export interface Options<E = never, R = never, LE = never> extends PushedBatch.O
  */
 export interface Handler {
   (event: Event, context: InvocationContext): Promise<BatchResponse>
-  /** Closes what the events built, as SIGTERM does; a later event builds it anew. */
+  /**
+   * Ends what is at work, lets it answer, and closes what the events built, as SIGTERM does; a later event
+   * builds it anew.
+   */
   readonly close: () => Promise<void>
 }
 
@@ -169,7 +172,8 @@ const passOn = (): void => {
  * registered: what was built is closed then. Other containers it ends without a word.
  *
  * **Errors** rejects, and the whole batch comes again, where the layer cannot be built, the event is
- * none of the queue, or the stack refuses the batch before anything of it was settled
+ * none of the queue, no more time is left than `margin`, or the stack refuses the batch before anything
+ * of it was settled
  *
  * **Example** (A function that handles orders)
  *
@@ -198,11 +202,10 @@ const passOn = (): void => {
  * @since 0.1.0
  */
 export const handler = <E, R, LE>(options: Options<E, R, LE>): Handler => {
-  const hosted = PushedBatch.host(options.layer, PushedBatch.make(name, options))
-  const close = (): Promise<void> => {
-    process.removeListener("SIGTERM", end)
-    return hosted.close()
-  }
+  const hosted = PushedBatch.host(options.layer, PushedBatch.make(name, options), options.margin)
+  // A signal that comes meanwhile waits for it too.
+  const close = (): Promise<void> =>
+    hosted.close().finally(() => process.removeListener("SIGTERM", end))
   const end = (): void => {
     void close().then(passOn, passOn)
   }

@@ -21,7 +21,7 @@ import {
 import { SqsBroker, SqsEmulator } from "@queue-runtime/sqs-emulator"
 import { AwsProvider } from "../src/index.ts"
 import { Counts } from "../src/internal/pushed/counts.ts"
-import { recordsOf } from "../src/internal/pushed/event.ts"
+import { read } from "../src/internal/pushed/event.ts"
 import { AwsLambda } from "../src/lambda.ts"
 import * as emulated from "./support/emulated.ts"
 import * as lambda from "./support/lambda.ts"
@@ -175,20 +175,99 @@ describe("AwsLambda: recorded events", () => {
     })
   )
 
-  it("R1.6 what is no record of SQS is none", () => {
+  it("R1.6 an event whose messages cannot be named is none", () => {
     const [record] = recorded.standard.Records
     for (const broken of [
       7,
       {},
       { Records: [7] },
-      { Records: [{ ...record, body: 7 }] },
-      { Records: [{ ...record, attributes: 7 }] },
-      { Records: [{ ...record, messageAttributes: { a: {} } }] }
+      { Records: [{ ...record, messageId: "" }] },
+      { Records: [record, { ...record, messageId: undefined }] }
     ]) {
-      assert.isUndefined(recordsOf(broken))
+      assert.isUndefined(read(broken))
     }
-    assert.strictEqual(recordsOf(recorded.standard)?.length, 2)
+    assert.strictEqual(read(recorded.standard)?.length, 2)
   })
+
+  it("R2.3 a record that is none says what of it is wrong", () => {
+    const [record] = recorded.fifo.Records
+    const problemOf = (broken: object) => {
+      const [one] = read({ Records: [{ ...record, ...broken }] }) ?? []
+      return one?._tag === "Unreadable"
+        ? [one.unreadable.problem, one.unreadable.groupId]
+        : [one?._tag]
+    }
+    assert.deepStrictEqual(problemOf({ body: 7 }), ["its body is no text", "1"])
+    assert.deepStrictEqual(problemOf({ receiptHandle: null }), [
+      "its receiptHandle is no text",
+      "1"
+    ])
+    assert.deepStrictEqual(problemOf({ eventSourceARN: 7 }), ["its eventSourceARN is no text", "1"])
+    assert.deepStrictEqual(problemOf({ attributes: 7 }), ["its attributes is no object", undefined])
+    const odd = "its messageAttributes has one without a dataType"
+    assert.deepStrictEqual(problemOf({ messageAttributes: { a: {} } }), [odd, "1"])
+    assert.deepStrictEqual(problemOf({ messageAttributes: 7 }), [odd, "1"])
+    // As a hand-written event of a test has it.
+    assert.deepStrictEqual(problemOf({ messageAttributes: undefined }), ["Record"])
+    assert.deepStrictEqual(problemOf({ messageAttributes: null }), ["Record"])
+  })
+
+  it.effect("R3.2 a record that is none comes again, and the others of its event are handled", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const { invoke } = yield* onRecorded(
+        ({ messageId }) => Effect.sync(() => seen.push(messageId)),
+        "my-queue"
+      )
+      const [one, other] = recorded.standard.Records
+      const event = JSON.stringify({ Records: [{ ...one, body: 7 }, other] })
+      const { batchItemFailures } = yield* ends(invoke(JSON.parse(event), minute))
+      assert.deepStrictEqual(batchItemFailures, named([one?.messageId ?? ""]))
+      assert.deepStrictEqual(seen, [other?.messageId])
+    })
+  )
+
+  it.effect("R4.1 on FIFO a record that is none keeps those of its group behind it", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const { invoke } = yield* onRecorded(
+        (message) => Effect.sync(() => seen.push(textOf(message))),
+        "fifo.fifo"
+      )
+      const without = (event: SQSEvent, broken: object) =>
+        JSON.parse(
+          JSON.stringify({
+            Records: event.Records.map((one) => (one.body === "A2" ? { ...one, ...broken } : one))
+          })
+        )
+      const event = recorded.groups(["A1", "A2", "B1", "A3", "B2"])
+      const known = yield* ends(invoke(without(event, { receiptHandle: 7 }), minute))
+      assert.deepStrictEqual(known.batchItemFailures, named(["id-A2", "id-A3"]))
+      assert.sameMembers(seen, ["A1", "B1", "B2"])
+      // Of which group it is nobody knows: everything behind it could overtake it.
+      seen.length = 0
+      const unknown = yield* ends(invoke(without(event, { attributes: 7 }), minute))
+      const behind = named(["id-A2", "id-B1", "id-A3", "id-B2"])
+      assert.deepStrictEqual(unknown.batchItemFailures, behind)
+      assert.deepStrictEqual(seen, ["A1"])
+    })
+  )
+
+  it.effect("R5.3 with no more time than the margin nothing is begun, and all comes again", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const { broker, invoke } = yield* onRecorded(
+        (message) => Effect.sync(() => seen.push(textOf(message))),
+        "my-queue",
+        { changesVisibility: true }
+      )
+      const error = yield* Effect.flip(ends(invoke(recorded.standard, Duration.seconds(2))))
+      assert.strictEqual(error.reason._tag, "Timeout")
+      assert.deepStrictEqual(seen, [])
+      // Given back at once it would be pushed at once, again and again.
+      assert.notProperty(yield* broker.calls, "ChangeMessageVisibilityBatch")
+    })
+  )
 })
 
 describe("AwsLambda: over the emulator", () => {
@@ -392,6 +471,93 @@ describe("AwsLambda: over the emulator", () => {
       assert.deepStrictEqual(seen, ["m-2"])
       assert.deepStrictEqual(yield* bodies(burying.broker, burying.name), [])
       assert.deepStrictEqual(yield* bodies(burying.broker, burying.dlq), ["m-3"])
+    })
+  )
+
+  /** So many that expire, and one that does not, of a queue that puts them among the dead letters. */
+  const expiring = Effect.fnUntraced(function* (count: number, options: AwsLambda.LayerOptions) {
+    const seen: Array<string> = []
+    const made = yield* make((message) => Effect.sync(() => seen.push(textOf(message))), {
+      world: { fifo: false, settings: { expired: "deadLetter" } },
+      ...options
+    })
+    const late = yield* Effect.forEach(Array.from({ length: count }), (_, index) =>
+      Message.text(`late-${index}`, { timeToLive: Duration.seconds(5) })
+    )
+    yield* ends(made.client.sendBatch(queue, late))
+    yield* made.send("live")
+    yield* TestClock.adjust("6 seconds")
+    /** One event of all there is, as of an event source with a batching window. */
+    const invoke = Effect.fnUntraced(function* (remaining: Duration.Duration) {
+      const messages: Array<Effect.Success<ReturnType<typeof lambda.poll>>[number]> = []
+      while (true) {
+        const some = yield* lambda.poll(made.broker, made.name)
+        if (some.length === 0) break
+        messages.push(...some)
+      }
+      const event = lambda.eventOf(messages, made.name)
+      const answer = yield* lambda.driven(made.invoke(event, remaining))
+      for (let at = 0; at < messages.length; at += 10) {
+        yield* lambda.remove(made.broker, made.name, messages.slice(at, at + 10), answer)
+      }
+      return answer.batchItemFailures.length
+    })
+    return { ...made, invokeAll: invoke, seen }
+  })
+
+  it.effect(
+    "R3.7 many expired at once are put aside beside the handlers, and what was done is done",
+    () =>
+      Effect.gen(function* () {
+        const { broker, dlq, invokeAll, name, seen } = yield* expiring(500, {
+          changesVisibility: true
+        })
+        yield* broker.inject({
+          action: "SendMessageBatch",
+          queue: dlq,
+          fault: { _tag: "Slow", duration: "1 second" }
+        })
+        // Ten calls of ten at once: in the four seconds before the margin they cannot all be copied.
+        const failures = yield* invokeAll(Duration.seconds(6))
+        assert.deepStrictEqual(seen, ["live"])
+        const first = yield* bodies(broker, dlq)
+        assert.isAtLeast(first.length, 300)
+        assert.isBelow(first.length, 500)
+        assert.strictEqual(failures, 500 - first.length)
+        assert.strictEqual((yield* bodies(broker, name)).length, failures)
+        // Given back, they come at once, and each is copied once.
+        assert.strictEqual(yield* invokeAll(Duration.seconds(20)), 0)
+        const all = yield* bodies(broker, dlq)
+        assert.strictEqual(all.length, 500)
+        assert.strictEqual(new Set(all).size, 500)
+        assert.deepStrictEqual(yield* bodies(broker, name), [])
+      })
+  )
+
+  it.effect("R3.6 expired ones that cannot be put aside come again at their time", () =>
+    Effect.gen(function* () {
+      const { broker, client, dlq, invokeAll, name, seen } = yield* expiring(300, {
+        changesVisibility: true
+      })
+      const injected = yield* broker.inject({
+        action: "SendMessageBatch",
+        queue: dlq,
+        fault: { _tag: "Fail", kind: "AccessDenied" }
+      })
+      const before = yield* world.calls(broker, "SendMessageBatch")
+      assert.strictEqual(yield* invokeAll(minute), 300)
+      assert.deepStrictEqual(seen, ["live"])
+      // Ten at once, and no more after those failed.
+      assert.isAtMost((yield* world.calls(broker, "SendMessageBatch")) - before, 10)
+      assert.notProperty(yield* broker.calls, "ChangeMessageVisibilityBatch")
+      assert.strictEqual((yield* bodies(broker, name)).length, 300)
+      yield* injected.remove
+      yield* TestClock.adjust("31 seconds")
+      assert.strictEqual(yield* invokeAll(minute), 0)
+      const [letter] = yield* ends(client.receive(QueueAddress.deadLetter(queue), { wait: 0 }))
+      assert.strictEqual(letter?.deadLetter?.reason, "TTLExpiredException")
+      // Nobody has ever got it.
+      assert.strictEqual(letter?.deadLetter?.deliveryCount, 1)
     })
   )
 
@@ -655,6 +821,49 @@ describe("AwsLambda: a function", () => {
         yield* Effect.promise(() => function_.close())
         assert.strictEqual(listeners(), before)
       })
+  )
+
+  it.live("R5.3 closed in the middle of a batch it answers what is done, and then is closed", () =>
+    Effect.gen(function* () {
+      const emulator = yield* SqsEmulator.make({ queues: { q: {}, "q-dlq": {} } })
+      const events: Array<string> = []
+      const begun = Promise.withResolvers<void>()
+      const told = (what: string) => Effect.sync(() => events.push(what))
+      const layer = QueueClient.layer().pipe(
+        Layer.provide(Layer.effectDiscard(Effect.addFinalizer(() => told("closed")))),
+        Layer.provide(AwsLambda.layer()),
+        Layer.provide(
+          AwsProvider.layer({
+            ...emulated.options({ q: { name: "q", deadLetter: { name: "q-dlq" } } }),
+            endpoint: emulator.endpoint
+          })
+        )
+      )
+      const function_ = AwsLambda.handler({
+        queue,
+        handler: (message) =>
+          textOf(message) === "quick"
+            ? Effect.void
+            : Effect.sync(() => begun.resolve()).pipe(
+                Effect.andThen(Effect.never),
+                Effect.onInterrupt(() => Effect.delay(told("ended"), "30 millis"))
+              ),
+        layer
+      })
+      const [one, other] = recorded.standard.Records
+      if (one === undefined || other === undefined) return assert.fail("no records")
+      const eventSourceARN = "arn:aws:sqs:us-east-1:000000000000:q"
+      const Records = [
+        { ...one, eventSourceARN, body: "quick" },
+        { ...other, eventSourceARN, body: "slow" }
+      ]
+      const answer = function_({ Records }, context)
+      yield* Effect.promise(() => begun.promise)
+      yield* Effect.promise(() => function_.close())
+      const { batchItemFailures } = yield* Effect.promise(() => answer)
+      assert.deepStrictEqual(batchItemFailures, named([other.messageId]))
+      assert.deepStrictEqual(events, ["ended", "closed"])
+    })
   )
 
   it.live("R10.4 SIGTERM closes what was built, and then ends the process as ever", () =>

@@ -123,7 +123,10 @@ export interface Options<E = never, R = never, LE = never> extends WorkOptions<E
  */
 export interface Handler {
   (input: unknown, context: InvocationContext): Promise<void>
-  /** Closes what the calls built, for `app.hook.appTerminate`; a later call builds it anew. */
+  /**
+   * Ends what is at work, lets it answer, and closes what the calls built, for `app.hook.appTerminate`; a
+   * later call builds it anew.
+   */
   readonly close: () => Promise<void>
 }
 
@@ -208,7 +211,8 @@ export const handler = <E, R, LE>(options: Options<E, R, LE>): Handler => {
   const checked = Check.duration("timeout", limit)
   const hosted = PushedBatch.host(
     options.layer,
-    Effect.andThen(checked, PushedBatch.make(name, options))
+    Effect.andThen(checked, PushedBatch.make(name, options)),
+    options.margin
   )
   // One that is none never gets here.
   const remaining = Option.getOrElse(Duration.fromInput(limit), () => Defaults.functionsTimeout)

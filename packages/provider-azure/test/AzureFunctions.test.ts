@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as fc from "fast-check"
 import {
@@ -196,6 +197,23 @@ describe("AzureFunctions: what a function is called with", () => {
         ["m-2", 4]
       ]
     )
+  })
+
+  it("R4.1 R1.6 an id whose text is JSON comes as what it says, and stays an id", () => {
+    const { items } = read(["a", "b"], {
+      messageIdArray: [true, 42],
+      // Without it each would be a session of its own, beside the other.
+      sessionIdArray: [{ order: 7 }, { order: 7 }]
+    })
+    assert.deepStrictEqual(
+      items.map(({ message: { messageId, sessionId } }) => [messageId, sessionId]),
+      [
+        ["true", '{"order":7}'],
+        ["42", '{"order":7}']
+      ]
+    )
+    const bytes = Buffer.from("id")
+    assert.isUndefined(only(read("text", { correlationId: bytes })).message.correlationId)
   })
 
   it("R1.6 what looks like a binding and has not its actions is a body", () => {
@@ -543,6 +561,46 @@ describe("AzureFunctions: an SDK binding over the emulator", () => {
       })
       yield* run(called, handler)
       assert.deepStrictEqual(called.asked.calls, ["complete m-1", "complete m-2", "abandon m-1"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("R5.3 closed in the middle of a call it settles what is done and what is not", () =>
+    Effect.gen(function* () {
+      const opened = yield* open
+      yield* world.send(opened.provider, ["quick", "slow", "later"])
+      const begun = Promise.withResolvers<void>()
+      const ended: Array<string> = []
+      const handler = yield* functionOf(opened.emulator, {
+        handler: (message) =>
+          textOf(message) === "quick"
+            ? Effect.void
+            : Effect.sync(() => begun.resolve()).pipe(
+                Effect.andThen(Effect.never),
+                Effect.onInterrupt(() =>
+                  Effect.delay(
+                    Effect.sync(() => ended.push(textOf(message))),
+                    "30 millis"
+                  )
+                )
+              ),
+        settlement: "actions",
+        concurrency: 1
+      })
+      const { messages, receiver } = yield* receiving(opened, 3)
+      const called = functions.binding(messages, receiver)
+      const running = yield* Effect.forkChild(run(called, handler), { startImmediately: true })
+      yield* Effect.promise(() => begun.promise)
+      yield* Effect.promise(() => handler.close())
+      assert.deepStrictEqual(ended, ["slow"])
+      assert.deepStrictEqual(called.asked.calls, [
+        "complete quick",
+        "abandon slow",
+        "abandon later"
+      ])
+      yield* Fiber.join(running)
+      const client = yield* QueueClient.make(opened.provider)
+      const left = yield* client.peek(plain, { max: 10 })
+      assert.deepStrictEqual(left.map(textOf), ["slow", "later"])
     }).pipe(Effect.scoped)
   )
 

@@ -6,9 +6,16 @@ import * as QueueError from "../../QueueError.ts"
 import * as Receipt from "../../Receipt.ts"
 import type * as ReceivedMessage from "../../ReceivedMessage.ts"
 import * as SessionId from "../../SessionId.ts"
+import type * as Verdict from "../../Verdict.ts"
 
-/** Not handed out yet; handed out; done with for good; to come again. */
-type State = "waiting" | "out" | "settled" | "left"
+/** Not handed out yet; handed out; to be settled unseen; done with for good; to come again. */
+type State = "waiting" | "out" | "aside" | "settled" | "left"
+
+/** Some that nobody is to get, and what is to become of them. */
+interface Aside {
+  readonly indexes: ReadonlyArray<number>
+  readonly verdict: Verdict.Verdict
+}
 
 /** A batch that was read, and what became of each of its messages so far. */
 export class Held {
@@ -19,6 +26,8 @@ export class Held {
   readonly #sessions: ReadonlyArray<SessionId.SessionId | undefined>
   readonly #accepted = new Set<SessionId.SessionId>()
   readonly #token: string
+  /** Those to be settled unseen that nobody has begun with. */
+  #asides: ReadonlyArray<number>
   /** Messages and sessions so far: who gets nothing while it grows may ask again. */
   handedOut = 0
 
@@ -31,7 +40,10 @@ export class Held {
     this.#address = address
     this.opened = opened
     this.#token = token
-    this.#states = opened.messages.map(({ fate }): State => fate ?? "waiting")
+    this.#states = opened.messages.map(({ fate, verdict }): State =>
+      verdict === undefined ? (fate ?? "waiting") : "aside"
+    )
+    this.#asides = [...this.#states.keys()].filter((index) => this.#states[index] === "aside")
     this.#sessions = opened.messages.map(({ message: { messageId, sessionId } }) =>
       // What was moved back to an ordered queue by hand may have lost its session.
       isOrdered ? (sessionId ?? SessionId.makeUnsafe(messageId)) : undefined
@@ -71,8 +83,28 @@ export class Held {
     return taken
   }
 
-  isOut(index: number): boolean {
-    return this.#states[index] === "out"
+  /** Up to `max` that are to be settled unseen, and alike. */
+  takeAside(max: number): Aside | undefined {
+    const verdictOf = (index: number) => this.opened.messages[index]?.verdict
+    const [first] = this.#asides
+    const verdict = first === undefined ? undefined : verdictOf(first)
+    if (verdict === undefined) return undefined
+    const other = this.#asides.findIndex((index) => verdictOf(index) !== verdict)
+    const count = Math.min(max, other === -1 ? this.#asides.length : other)
+    const indexes = this.#asides.slice(0, count)
+    this.#asides = this.#asides.slice(count)
+    return { indexes, verdict }
+  }
+
+  /** Those that nobody has begun with come again, at their time. */
+  leaveAside(): void {
+    this.end(this.#asides, "left")
+    this.#asides = []
+  }
+
+  /** Somebody is to settle it. */
+  isInHand(index: number): boolean {
+    return this.#states[index] === "out" || this.#states[index] === "aside"
   }
 
   /** Those of its session behind it that are to be handled still. */
@@ -85,9 +117,12 @@ export class Held {
     for (const index of indexes) this.#states[index] = state
   }
 
-  /** Everything that is neither done with nor on its way back: it is so from now on. */
+  /**
+   * Everything, or of a session, that is neither done with nor on its way back: it is so from now on. What
+   * is settled unseen is no part of a session.
+   */
   leave(sessionId?: SessionId.SessionId): ReadonlyArray<number> {
-    const left = this.#open(sessionId)
+    const left = [...this.#open(sessionId), ...(sessionId === undefined ? this.#unseen() : [])]
     this.end(left, "left")
     return left
   }
@@ -98,6 +133,10 @@ export class Held {
 
   #isOpen(index: number): boolean {
     return this.#states[index] === "waiting" || this.#states[index] === "out"
+  }
+
+  #unseen(): ReadonlyArray<number> {
+    return [...this.#states.keys()].filter((index) => this.#states[index] === "aside")
   }
 
   #open(sessionId: SessionId.SessionId | undefined): ReadonlyArray<number> {

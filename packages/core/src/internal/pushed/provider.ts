@@ -1,5 +1,7 @@
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Capabilities from "../../Capabilities.ts"
@@ -27,17 +29,16 @@ const isSame = (one: QueueAddress.QueueAddress, other: QueueAddress.QueueAddress
   QueueAddress.format(one) === QueueAddress.format(other)
 
 /** Settles what is in hand of one batch; one outcome each. */
-const settleIn = Effect.fnUntraced(function* (
+export const settleIn = Effect.fnUntraced(function* (
   held: Held,
   indexes: ReadonlyArray<number>,
   verdict: Verdict.Verdict
 ) {
-  const due = indexes.filter((index) => held.isOut(index))
+  const due = indexes.filter((index) => held.isInHand(index))
   if (due.length === 0) return indexes.map(expired)
-  const [head = 0] = due
-  const behind = verdict._tag === "Abandon" ? held.behind(head) : []
-  const taken = behind.filter((index) => !due.includes(index))
-  const answers = yield* Effect.result(held.opened.settle(due, verdict, taken))
+  const behind = verdict._tag === "Abandon" ? due.flatMap((index) => held.behind(index)) : []
+  const taken = new Set(behind.filter((index) => !due.includes(index)))
+  const answers = yield* Effect.result(held.opened.settle(due, verdict, [...taken]))
   const outcomes = new Map<number, Outcome.Outcome<void>>()
   for (const [at, index] of due.entries()) {
     const outcome = Result.isFailure(answers) ? Result.fail(answers.failure) : answers.success[at]
@@ -51,11 +52,10 @@ const settleIn = Effect.fnUntraced(function* (
 })
 
 /** What is left of a session, or of all, goes back. */
-const release = (held: Held, sessionId?: SessionId.SessionId): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const left = held.leave(sessionId)
-    return left.length === 0 ? Effect.void : held.opened.release(left)
-  })
+const leave = (held: Held, sessionId?: SessionId.SessionId): Effect.Effect<void> => {
+  const left = held.leave(sessionId)
+  return left.length === 0 ? Effect.void : held.opened.release(left)
+}
 
 /** A provider that hands out what a host pushed before it asks the one below. */
 export const make = Effect.fnUntraced(function* (
@@ -84,10 +84,13 @@ export const make = Effect.fnUntraced(function* (
     batch.held = held
     batches.set(token, { batch, held })
     // What is left is nobody's any more, and its receipts lead nowhere.
-    batch.end = Effect.suspend(() => {
+    batch.leave = () => {
       batches.delete(token)
-      return release(held)
-    })
+      return leave(held)
+    }
+    // Read when it was over: nobody else gives it back.
+    if (batch.isOver) yield* batch.leave()
+    Deferred.doneUnsafe(batch.wasRead, Exit.succeed(held))
     return held
   })
 
@@ -159,10 +162,19 @@ export const make = Effect.fnUntraced(function* (
   const sessionOf = (
     batch: Batch,
     held: Held,
-    sessionId: SessionId.SessionId
+    { sessionId, isReleased }: Accepted
   ): QueueSession.QueueSession => {
     const { queue } = batch.address
     const lockedUntil = DateTime.makeUnsafe(batch.endsAt)
+    const lockLost = QueueError.make(new QueueError.SessionLockLost({ sessionId }), {
+      provider: self.name,
+      queue
+    })
+    /** Who comes after the host was answered, or the session given back, is not its holder any more. */
+    const whileHeld = <A>(call: () => Effect.Effect<A>): Effect.Effect<A, QueueError.QueueError> =>
+      Effect.suspend((): Effect.Effect<A, QueueError.QueueError> =>
+        batch.isOver || isReleased() ? Effect.fail(lockLost) : call()
+      )
     const what = "session state of a pushed batch"
     const stateless = Effect.suspend(() =>
       Effect.fail(
@@ -176,7 +188,7 @@ export const make = Effect.fnUntraced(function* (
       sessionId,
       lockedUntil: Effect.succeed(lockedUntil),
       receive: ({ max, wait }) =>
-        Effect.suspend(() => {
+        whileHeld(() => {
           const taken = held.take(max, sessionId)
           // Nothing more is pushed; a caller that asks again must not spin.
           return taken.length > 0 ? Effect.succeed(taken) : Effect.as(Effect.sleep(wait), taken)
@@ -192,7 +204,8 @@ export const make = Effect.fnUntraced(function* (
             verdict
           )
         ),
-      renewLock: Effect.succeed(lockedUntil),
+      lost: Effect.as(Deferred.await(batch.over), lockLost),
+      renewLock: whileHeld(() => Effect.succeed(lockedUntil)),
       state: stateless,
       setState: () => stateless
     }
@@ -223,7 +236,7 @@ export const make = Effect.fnUntraced(function* (
         (held, { endsAt }, indexes) =>
           Effect.sync(() =>
             indexes.map((index) =>
-              held.isOut(index) ? Result.succeed(DateTime.makeUnsafe(endsAt)) : expired()
+              held.isInHand(index) ? Result.succeed(DateTime.makeUnsafe(endsAt)) : expired()
             )
           ),
         self.renewLock
@@ -234,18 +247,31 @@ export const make = Effect.fnUntraced(function* (
       Effect.flatMap(pushedTo(QueueAddress.queue(queue)), (pushed) => {
         if (pushed === undefined) return self.acceptSession(queue, options)
         const { batch, held } = pushed
+        let isReleased = false
         return Effect.acquireRelease(
           Effect.sync(() => held.next(options.sessionId)),
-          (sessionId) => (sessionId === undefined ? Effect.void : release(held, sessionId))
+          (sessionId) =>
+            Effect.suspend(() => {
+              isReleased = true
+              return sessionId === undefined ? Effect.void : leave(held, sessionId)
+            })
         ).pipe(
           Effect.flatMap((sessionId) =>
             sessionId === undefined
               ? Effect.as(Effect.sleep(options.wait), Option.none())
-              : Effect.succeedSome(sessionOf(batch, held, sessionId))
+              : Effect.succeedSome(
+                  sessionOf(batch, held, { sessionId, isReleased: () => isReleased })
+                )
           )
         )
       })
   }
 })
+
+/** A session that somebody accepted, until its scope closes. */
+interface Accepted {
+  readonly sessionId: SessionId.SessionId
+  readonly isReleased: () => boolean
+}
 
 type Outcomes<A> = ReadonlyArray<Outcome.Outcome<A>>

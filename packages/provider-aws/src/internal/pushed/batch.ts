@@ -23,7 +23,7 @@ type Which = ReadonlyArray<number>
 type Outcomes = ReadonlyArray<Outcome.Outcome<void>>
 
 /** Why a message is put aside. */
-export type Why = Omit<Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>, "_tag">
+type Why = Omit<Extract<Verdict.Verdict, { readonly _tag: "DeadLetter" }>, "_tag">
 
 /** What the messages of one event have in common. */
 export interface Facts {
@@ -103,7 +103,7 @@ export class Batch {
       case "Abandon":
         return this.#abandon(which, verdict.delay, behind)
       case "DeadLetter":
-        return this.putAside(which, verdict)
+        return this.#putAside(which, verdict)
     }
   }
 
@@ -117,7 +117,7 @@ export class Batch {
     })
 
   /** Copies, once each; Lambda removes what the answer does not name. */
-  putAside(which: Which, why: Why): Effect.Effect<Outcomes, QueueError.QueueError> {
+  #putAside(which: Which, why: Why): Effect.Effect<Outcomes, QueueError.QueueError> {
     const { address, counts, sqs } = this.#facts
     if (address._tag === "DeadLetter") return this.#unsupported("dead-lettering a dead letter")
     const due = which.filter((index) => !this.#copied.has(index))

@@ -16,29 +16,79 @@ export interface EventRecord {
   readonly receiptHandle: string
   readonly body: string
   readonly attributes: object
-  readonly messageAttributes: Readonly<Record<string, EventAttribute>>
+  readonly messageAttributes?: Readonly<Record<string, EventAttribute>> | null | undefined
   readonly eventSourceARN: string
 }
+
+/** A record that Lambda can be told of, and nothing can be made of. */
+export interface Unreadable {
+  readonly messageId: string
+  /** Its message group, if that can be read at least. */
+  readonly groupId?: string
+  readonly problem: string
+}
+
+/** One record of an event. */
+export type Read =
+  | { readonly _tag: "Record"; readonly record: EventRecord }
+  | { readonly _tag: "Unreadable"; readonly unreadable: Unreadable }
 
 const isAttribute = (value: unknown): value is EventAttribute =>
   Predicate.hasProperty(value, "dataType") && typeof value.dataType === "string"
 
-const isRecord = (value: unknown): value is EventRecord => {
-  if (!Predicate.isObject(value)) return false
-  const given: Partial<Record<keyof EventRecord, unknown>> = value
-  const texts = [given.messageId, given.receiptHandle, given.body, given.eventSourceARN]
-  return (
-    texts.every(Predicate.isString) &&
-    Predicate.isObject(given.attributes) &&
-    Predicate.isObject(given.messageAttributes) &&
-    Object.values(given.messageAttributes).every(isAttribute)
-  )
+type Fields = Partial<Record<keyof EventRecord, unknown>>
+
+const areAttributes = (value: unknown): boolean =>
+  Predicate.isObject(value) && Object.values(value).every(isAttribute)
+
+/** What each must be; a test's event may leave out attributes, or say null. */
+const rules: ReadonlyArray<readonly [keyof EventRecord, string, (value: unknown) => boolean]> = [
+  ["receiptHandle", "is no text", Predicate.isString],
+  ["body", "is no text", Predicate.isString],
+  ["attributes", "is no object", Predicate.isObject],
+  [
+    "messageAttributes",
+    "has one without a dataType",
+    (value) => Predicate.isNullish(value) || areAttributes(value)
+  ],
+  ["eventSourceARN", "is no text", Predicate.isString]
+]
+
+const brokenRule = (given: Fields) => rules.find(([name, , holds]) => !holds(given[name]))
+
+const isRecord = (given: Fields): given is EventRecord => brokenRule(given) === undefined
+
+/** Its message group, as it came. */
+export const groupOf = ({ attributes }: Fields): string | undefined => {
+  const group = Predicate.hasProperty(attributes, "MessageGroupId")
+    ? attributes.MessageGroupId
+    : undefined
+  return Predicate.isString(group) ? group : undefined
 }
 
-/** The messages of an event; nothing when it is none of SQS. */
-export const recordsOf = (event: unknown): ReadonlyArray<EventRecord> | undefined => {
+const readOne = (given: Fields & { readonly messageId: string }): Read => {
+  if (isRecord(given)) return { _tag: "Record", record: given }
+  const [name, problem] = brokenRule(given) ?? []
+  return {
+    _tag: "Unreadable",
+    unreadable: {
+      messageId: given.messageId,
+      problem: `its ${name} ${problem}`,
+      ...defined({ groupId: groupOf(given) })
+    }
+  }
+}
+
+/** Lambda knows a message by nothing else: who cannot name it cannot keep it. */
+const isNamed = (value: unknown): value is Fields & { readonly messageId: string } =>
+  Predicate.hasProperty(value, "messageId") &&
+  typeof value.messageId === "string" &&
+  value.messageId !== ""
+
+/** The messages of an event; nothing when it is none of SQS, or Lambda could not be told of one. */
+export const read = (event: unknown): ReadonlyArray<Read> | undefined => {
   const records = Predicate.hasProperty(event, "Records") ? event.Records : undefined
-  return Array.isArray(records) && records.every(isRecord) ? records : undefined
+  return Array.isArray(records) && records.every(isNamed) ? records.map(readOne) : undefined
 }
 
 const valueOf = (one: EventAttribute): MessageAttributeValue => {
@@ -47,6 +97,15 @@ const valueOf = (one: EventAttribute): MessageAttributeValue => {
     binaryValue === undefined ? undefined : new Uint8Array(Buffer.from(binaryValue, "base64"))
   return { DataType: dataType, ...defined({ StringValue: stringValue, BinaryValue }) }
 }
+
+/** As one without anything in it would come: it has its place in the batch, and nobody gets it. */
+export const blank = ({ groupId, messageId }: Unreadable): SqsMessage => ({
+  id: messageId,
+  handle: "",
+  body: "",
+  systemAttributes: defined({ MessageGroupId: groupId }),
+  attributes: {}
+})
 
 /** As a receive of ours would have it. */
 export const toMessage = (record: EventRecord): SqsMessage => ({
@@ -59,6 +118,6 @@ export const toMessage = (record: EventRecord): SqsMessage => ({
     )
   ),
   attributes: Object.fromEntries(
-    Object.entries(record.messageAttributes).map(([name, one]) => [name, valueOf(one)])
+    Object.entries(record.messageAttributes ?? {}).map(([name, one]) => [name, valueOf(one)])
   )
 })

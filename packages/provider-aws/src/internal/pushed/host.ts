@@ -1,14 +1,14 @@
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import {
   Capabilities,
   Defaults,
   type PushedBatch,
   QueueAddress,
   QueueError,
-  type QueueProvider
+  type QueueProvider,
+  Verdict
 } from "@queue-runtime/core"
 import * as AwsConfig from "../../AwsConfig.ts"
 import { defined } from "../defined.ts"
@@ -51,27 +51,39 @@ const mismatch = (
   return invalid(address, `queues.${address.queue}`, problem)
 }
 
-/** What nobody is to get since its time to live is over: dropped, or put aside, as its queue is set. */
-const expire = Effect.fnUntraced(function* (
-  batch: Batch,
-  late: ReadonlyArray<number>,
-  isDropped: boolean
-) {
-  const outcomes =
-    isDropped || late.length === 0
-      ? []
-      : yield* Effect.match(batch.putAside(late, { reason: "TTLExpiredException" }), {
-          onFailure: (error) => late.map(() => Result.fail(error)),
-          onSuccess: (all) => all
-        })
-  return new Map(
-    late.map((index, at) => {
-      const outcome = outcomes[at]
-      const isLeft = outcome !== undefined && Result.isFailure(outcome)
-      return [index, isLeft ? ("left" as const) : ("settled" as const)]
-    })
+/** A message of an event, and what is to become of it where that is known at once. */
+interface Seen extends Pushed, Pick<PushedBatch.Pushed, "fate" | "verdict"> {}
+
+const expired = Verdict.deadLetter("TTLExpiredException")
+
+/**
+ * What cannot be read comes again, and those of its group behind it, which would overtake it; all of them,
+ * where its group is not known.
+ */
+const unreadable = (reads: ReadonlyArray<events.Read>, isFifo: boolean) => {
+  const left = new Set<number>()
+  const groups = new Set<string | undefined>()
+  let isEverybody = false
+  for (const [index, one] of reads.entries()) {
+    if (one._tag === "Unreadable") {
+      const { groupId } = one.unreadable
+      groups.add(groupId)
+      isEverybody ||= groupId === undefined
+      left.add(index)
+    } else if (isFifo && (isEverybody || groups.has(events.groupOf(one.record)))) left.add(index)
+  }
+  return left
+}
+
+const logUnreadable = (reads: ReadonlyArray<events.Read>) =>
+  Effect.forEach(
+    reads.flatMap((one) => (one._tag === "Unreadable" ? [one.unreadable] : [])),
+    ({ messageId, problem }) =>
+      Effect.logError(`a record of the event is none of SQS and comes again: ${problem}`).pipe(
+        Effect.annotateLogs({ messageId })
+      ),
+    { discard: true }
   )
-})
 
 /** The host that is Lambda. */
 export const make = ({ changesVisibility, config, self, sqs }: Options): PushedBatch.Host => {
@@ -86,31 +98,48 @@ export const make = ({ changesVisibility, config, self, sqs }: Options): PushedB
 
   const open: PushedBatch.Host["open"] = Effect.fnUntraced(function* ({ address, endsAt, event }) {
     const settings = AwsConfig.queue(config, address.queue)
-    const records = events.recordsOf(event)
-    if (records === undefined) {
+    const reads = events.read(event)
+    if (reads === undefined) {
       const problem = "is none of SQS: is the function's trigger a queue?"
       return yield* Effect.fail(invalid(address, "event", problem))
     }
-    const wrong = mismatch(address, settings, records)
+    const wrong = mismatch(
+      address,
+      settings,
+      reads.flatMap((one) => (one._tag === "Record" ? [one.record] : []))
+    )
     if (wrong !== undefined) return yield* Effect.fail(wrong)
+    yield* logUnreadable(reads)
     const now = yield* Clock.currentTimeMillis
+    const isMain = address._tag === "Queue"
+    const left = unreadable(reads, isMain && settings.fifo)
+    const hasDeadLetters = Capabilities.isSupported(self.capabilities(address.queue).deadLetter)
+    const isDropped = settings.expired === "drop" || !hasDeadLetters
     const options = { address, bodyEncoding: settings.bodyEncoding }
-    const messages = records.map((record): Pushed => {
-      const arrived = wire.fromWire(events.toMessage(record), options)
-      return { arrived, deliveryCount: countOf(arrived, address._tag === "Queue", settings) }
+    const messages = reads.map((one, index): Seen => {
+      const source =
+        one._tag === "Record" ? events.toMessage(one.record) : events.blank(one.unreadable)
+      const arrived = wire.fromWire(source, options)
+      const deliveryCount = countOf(arrived, isMain, settings)
+      if (left.has(index)) return { arrived, deliveryCount, fate: "left" }
+      if (arrived.expiresAt > now) return { arrived, deliveryCount }
+      // This delivery is none: nobody gets it.
+      const before = Math.max(1, deliveryCount - 1)
+      return isDropped
+        ? { arrived, deliveryCount: before, fate: "settled" }
+        : { arrived, deliveryCount: before, verdict: expired }
     })
     const batch = new Batch({ address, settings, sqs, counts, changesVisibility }, messages)
-    const late = messages.flatMap(({ arrived }, index) => (arrived.expiresAt <= now ? [index] : []))
-    const hasDeadLetters = Capabilities.isSupported(self.capabilities(address.queue).deadLetter)
-    const fates = yield* expire(batch, late, settings.expired === "drop" || !hasDeadLetters)
     const deliveredAt = DateTime.makeUnsafe(now)
     const lockedUntil = DateTime.makeUnsafe(endsAt)
     const opened: PushedBatch.Opened = {
-      messages: messages.map(({ arrived: { firstReceivedAt, message }, deliveryCount }, index) => {
-        const firstDeliveredAt = DateTime.makeUnsafe(firstReceivedAt)
-        const facts = { deliveryCount, firstDeliveredAt, deliveredAt, lockedUntil }
-        return defined({ message: Object.assign(message, facts), fate: fates.get(index) })
-      }),
+      messages: messages.map(
+        ({ arrived: { firstReceivedAt, message }, deliveryCount, fate, verdict }) => {
+          const firstDeliveredAt = DateTime.makeUnsafe(firstReceivedAt)
+          const facts = { deliveryCount, firstDeliveredAt, deliveredAt, lockedUntil }
+          return defined({ message: Object.assign(message, facts), fate, verdict })
+        }
+      ),
       settle: batch.settle,
       release: batch.release
     }

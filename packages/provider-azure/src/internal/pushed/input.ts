@@ -43,8 +43,10 @@ export interface Input {
 
 type Fields = Readonly<Record<string, unknown>>
 
+/** A text that is JSON comes as what it says: a number, `true`, an object. */
 const textOf = (value: unknown): string | undefined => {
-  if (typeof value === "number") return String(value)
+  if (typeof value === "number" || typeof value === "boolean") return String(value)
+  if (Predicate.isObject(value) && !(value instanceof Uint8Array)) return JSON.stringify(value)
   return typeof value === "string" && value !== "" ? value : undefined
 }
 
