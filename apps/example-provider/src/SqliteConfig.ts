@@ -9,11 +9,9 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
-import { Defaults, QueueError } from "@queue-runtime/core"
+import { Defaults, type QueueError, Setting } from "@queue-runtime/core"
 
 /**
  * Lock of one delivery, and of an accepted session, unless the queue says otherwise.
@@ -102,9 +100,6 @@ const positive = Schema.Union([
   )
 )
 
-const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
-  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
-
 /**
  * The options of one connection to a file.
  *
@@ -118,9 +113,9 @@ export const SqliteConfig = Schema.Struct({
    * What an acknowledged call outlives: with `full` a power failure, with `normal` the end of the
    * process alone, and calls take a fraction of the time.
    */
-  synchronous: defaulted(Schema.Literals(["full", "normal"]), "full"),
-  busyTimeout: defaulted(positive, busyTimeout),
-  pollInterval: defaulted(positive, pollInterval)
+  synchronous: Setting.defaulted(Schema.Literals(["full", "normal"]), "full"),
+  busyTimeout: Setting.defaulted(positive, busyTimeout),
+  pollInterval: Setting.defaulted(positive, pollInterval)
 })
 
 /**
@@ -147,16 +142,16 @@ export type Options = typeof SqliteConfig.Encoded
  */
 export const QueueConfig = Schema.Struct({
   /** Whether the queue is ordered: its messages have sessions and are received from them. */
-  sessions: defaulted(Schema.Boolean, false),
+  sessions: Setting.defaulted(Schema.Boolean, false),
   /** Deliveries of one message before it goes to the dead letters. */
-  deliveriesMax: defaulted(
+  deliveriesMax: Setting.defaulted(
     Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
     Defaults.deliveriesMax
   ),
   /** How long a delivery, or an accepted session, stays locked. */
-  lockDuration: defaulted(positive, lockDuration),
+  lockDuration: Setting.defaulted(positive, lockDuration),
   /** Whether the second message of one id is dropped, for five minutes. */
-  deduplication: defaulted(Schema.Boolean, false)
+  deduplication: Setting.defaulted(Schema.Boolean, false)
 })
 
 /**
@@ -175,21 +170,6 @@ export type QueueConfig = typeof QueueConfig.Type
  */
 export type QueueOptions = typeof QueueConfig.Encoded
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const invalid = (issue: SchemaIssue.Issue): QueueError.QueueError => {
-  const [first] = format(issue).issues
-  const path = (first?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part))
-  return QueueError.configurationInvalid(
-    path.length === 0 ? "options" : path.join("."),
-    first?.message ?? "is not valid"
-  )
-}
-
-const decodeConfig = Schema.decodeUnknownResult(SqliteConfig, { onExcessProperty: "error" })
-
-const decodeQueue = Schema.decodeUnknownResult(QueueConfig, { onExcessProperty: "error" })
-
 /**
  * Checks the options of a connection.
  *
@@ -198,10 +178,8 @@ const decodeQueue = Schema.decodeUnknownResult(QueueConfig, { onExcessProperty: 
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Effect.Effect<SqliteConfig, QueueError.QueueError> =>
-  Effect.suspend(() =>
-    Effect.fromResult(Result.mapError(decodeConfig(options), ({ issue }) => invalid(issue)))
-  )
+export const make: (options: Options) => Effect.Effect<SqliteConfig, QueueError.QueueError> =
+  Setting.decodeOptions(SqliteConfig)
 
 /**
  * Checks the options of a queue.
@@ -211,9 +189,6 @@ export const make = (options: Options): Effect.Effect<SqliteConfig, QueueError.Q
  * @category constructors
  * @since 0.1.0
  */
-export const makeQueue = (
+export const makeQueue: (
   options: QueueOptions
-): Effect.Effect<QueueConfig, QueueError.QueueError> =>
-  Effect.suspend(() =>
-    Effect.fromResult(Result.mapError(decodeQueue(options), ({ issue }) => invalid(issue)))
-  )
+) => Effect.Effect<QueueConfig, QueueError.QueueError> = Setting.decodeOptions(QueueConfig)

@@ -33,7 +33,9 @@
  *
  * **Failures.** An outcome is its caller's alone. When a call fails as a whole, each of its callers fails
  * with that error. What may be one caller's fault (too large, invalid, unsupported) and is found before
- * anything takes effect is called again in parts, until it fails that one alone.
+ * anything takes effect is called again in parts, until it fails that one alone; so is a message that was
+ * not sent for another caller's that is too large. A message that an error names (`MessageTooLarge`) is one
+ * of the caller's own, by its place in the caller's call.
  *
  * **Interruption** ends a caller's wait at once. What did not go out is withdrawn; what is under way goes
  * on for the others, and is interrupted when all of them are gone.

@@ -196,7 +196,7 @@ export class Throttled extends Schema.TaggedError<Throttled>()("Throttled", {}) 
 export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
   actualBytes: Schema.Int,
   maximumBytes: Schema.Int,
-  /** Its place in the batch; 0 for a single send. */
+  /** Its place in what the caller gave, however that is cut or merged below; 0 for a single send. */
   index: Schema.Int
 }) {
   override get message(): string {
@@ -598,6 +598,70 @@ export const withContext = (error: QueueError, context: Context): QueueError => 
   const { cause, operation, provider, queue, reason, retry, retryAfter } = error
   const kept = defined({ retryAfter, provider, operation, queue, cause })
   return new QueueError({ ...safe(context), ...kept, reason, retry: context.retry ?? retry })
+}
+
+/** A field of one message of a call, as the library writes it. */
+const fieldOfMessage = /^messages\[(\d{1,9})\]/u
+
+/** The message that a reason names, and the reason for one at another place. */
+interface Naming {
+  readonly index: number
+  readonly at: (place: number) => Reason
+}
+
+const namingOf = (reason: Reason): Naming | undefined => {
+  if (reason._tag === "MessageTooLarge") {
+    const { actualBytes, index, maximumBytes } = reason
+    return {
+      index,
+      at: (place) => new MessageTooLarge({ actualBytes, maximumBytes, index: place })
+    }
+  }
+  if (reason._tag !== "ValidationFailed") return undefined
+  const { field, problem } = reason
+  const [, digits] = fieldOfMessage.exec(field) ?? []
+  if (digits === undefined) return undefined
+  const at = (place: number): Reason =>
+    new ValidationFailed({ field: field.replace(fieldOfMessage, `messages[${place}]`), problem })
+  return { index: Number(digits), at }
+}
+
+/**
+ * The place, in the call that failed, of the message that the error names; nothing where it names none.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const indexOf = ({ reason }: QueueError): number | undefined => namingOf(reason)?.index
+
+/**
+ * The same error for who gave other messages than the call that failed: whoever cuts a batch to calls, or
+ * merges calls to one, says where the message that the error names is in the caller's own.
+ *
+ * **Details** An error that names no message, or names it by the same place, is handed back as it is.
+ *
+ * **Example** (The second call of a batch began at its eleventh message)
+ *
+ * ```ts
+ * import { QueueError } from "@queue-runtime/core"
+ *
+ * const tooLarge = { actualBytes: 300, maximumBytes: 256, index: 2 }
+ * const error = QueueError.make(new QueueError.MessageTooLarge(tooLarge))
+ * const inBatch = QueueError.mapIndex(error, (index) => 10 + index)
+ * QueueError.indexOf(inBatch) // => 12
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const mapIndex = (error: QueueError, f: (index: number) => number): QueueError => {
+  const naming = namingOf(error.reason)
+  if (naming === undefined) return error
+  const place = f(naming.index)
+  if (place === naming.index) return error
+  const { cause, operation, provider, queue, retry, retryAfter } = error
+  const kept = defined({ retryAfter, provider, operation, queue, cause })
+  return new QueueError({ ...kept, retry, reason: naming.at(place) })
 }
 
 /** What it says, cleaned; reading an object somebody threw may itself throw. */

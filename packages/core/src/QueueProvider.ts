@@ -118,7 +118,8 @@ export interface Service {
    * one session nothing is sent behind a failure: those messages fail with the same error.
    *
    * **Errors** QueueNotFound · MessageTooLarge and ValidationFailed for the whole call, before anything
-   * is sent · QuotaExceeded · Throttled · ConnectionFailed
+   * is sent · QuotaExceeded · Throttled · ConnectionFailed. A message that an error names is named by its
+   * place in `messages`, in an outcome too: whoever cuts or merges calls moves it (`QueueError.mapIndex`)
    */
   readonly send: (
     queue: QueueName.QueueName,

@@ -14,9 +14,10 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { missingOutcome } from "./internal/missingOutcome.ts"
+import * as placed from "./internal/placed.ts"
 import * as Message from "./Message.ts"
 import type * as Outcome from "./Outcome.ts"
-import type * as QueueError from "./QueueError.ts"
+import * as QueueError from "./QueueError.ts"
 import type * as QueueName from "./QueueName.ts"
 import type * as QueueProvider from "./QueueProvider.ts"
 import type * as SessionId from "./SessionId.ts"
@@ -36,6 +37,76 @@ export interface Limits {
   readonly sendCountMax?: number
   /** Most bytes. */
   readonly sendSizeMax: number
+}
+
+/**
+ * How large what one call takes may be: the `Capabilities` of a queue, or a part of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sizes {
+  /** Most bytes of one message. Default: any number. */
+  readonly messageSizeMax?: number
+  /** Most bytes of all of them. */
+  readonly sendSizeMax: number
+}
+
+/**
+ * Why the messages of one call are refused for their bytes, before anything is sent: `MessageTooLarge` for
+ * the first that is too large, else `ValidationFailed` where they are too many bytes for one call. Nothing
+ * where they are neither.
+ *
+ * **Details** What fits by `Message.sizeAtMost` is not counted, and nearly everything does. Whoever sees
+ * other bytes than its caller gave says with `sizeOf` how many those were: none more than
+ * `Message.sizeAtMost` says.
+ *
+ * **Example** (The second of two)
+ *
+ * ```ts
+ * import { Message, SendCalls } from "@queue-runtime/core"
+ * import { Effect } from "effect"
+ *
+ * const sizes = { messageSizeMax: 1_000, sendSizeMax: 4_000 }
+ * const messages = [10, 2_000].map((size) => Effect.runSync(Message.bytes(new Uint8Array(size))))
+ * SendCalls.refusal(messages, sizes)?.message
+ * // => "message 1 has 2000 bytes and the limit is 1000; nothing was sent"
+ * ```
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const refusal = <M extends Message.Message>(
+  messages: ReadonlyArray<M>,
+  { messageSizeMax: maximumBytes = Infinity, sendSizeMax }: Sizes,
+  sizeOf: (message: M) => number = Message.size
+): QueueError.Reason | undefined => {
+  let most = 0
+  let index = 0
+  for (const message of messages) {
+    const atMost = Message.sizeAtMost(message)
+    if (atMost > maximumBytes) {
+      const actualBytes = sizeOf(message)
+      if (actualBytes > maximumBytes) {
+        return new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index })
+      }
+    }
+    most += atMost
+    index++
+  }
+  return most <= sendSizeMax ? undefined : refusalOfAll(messages, sendSizeMax, sizeOf)
+}
+
+/** They may be too many bytes: counted once. What is declared is what is taken, and no more. */
+const refusalOfAll = <M>(
+  messages: ReadonlyArray<M>,
+  sendSizeMax: number,
+  sizeOf: (message: M) => number
+): QueueError.Reason | undefined => {
+  const total = messages.reduce((sum, message) => sum + sizeOf(message), 0)
+  if (total <= sendSizeMax) return undefined
+  const problem = `must have at most ${sendSizeMax} bytes in one call; got ${total}`
+  return new QueueError.ValidationFailed({ field: "messages", problem })
 }
 
 /** Whether one call takes them, told without counting their bytes. */
@@ -94,6 +165,9 @@ export const cut = (
  * Sends call after call. Nothing of a session is sent behind a failure of it, and a call that fails as a
  * whole ends the sending: what was not sent carries the same error.
  *
+ * **Details** A message that an error names, as one that is too large, is named by its place in all of the
+ * calls, one after the other: in what was given to whoever cut it.
+ *
  * **Errors** those of the first call, when it fails as a whole: nothing took effect, and the caller may
  * simply try again
  *
@@ -110,10 +184,13 @@ export const inOrder: (
     const stopped = new Map<SessionId.SessionId, QueueError.QueueError>()
     let failed: QueueError.QueueError | undefined
     for (const call of calls) {
+      const from = outcomes.length
       // Before the call: the outcomes of the provider are those of the messages it was given.
       const held = call.map(
         ({ sessionId }) => failed ?? (sessionId === undefined ? undefined : stopped.get(sessionId))
       )
+      const places = held.flatMap((error, place) => (error === undefined ? [place] : []))
+      const at = (index: number): number => from + (places[index] ?? index)
       const sendable = call.filter((_, place) => held[place] === undefined)
       const result: Result.Result<Outcomes, QueueError.QueueError> =
         sendable.length === 0
@@ -121,10 +198,12 @@ export const inOrder: (
           : yield* Effect.result(provider.send(queue, sendable))
       if (Result.isFailure(result)) {
         // Nothing took effect yet: the whole batch failed, and the caller may simply try again.
-        if (outcomes.length === 0) return yield* Effect.fail(result.failure)
-        failed = result.failure
+        if (from === 0) return yield* Effect.fail(result.failure)
+        failed = QueueError.mapIndex(result.failure, at)
       }
-      const sent = Result.isSuccess(result) ? result.success.values() : [].values()
+      const sent = Result.isSuccess(result)
+        ? placed.outcomes(result.success, at).values()
+        : [].values()
       for (const [place, message] of call.entries()) {
         const error = held[place] ?? failed
         const outcome = error === undefined ? sent.next().value : Result.fail(error)

@@ -59,7 +59,7 @@ import { defined } from "./internal/defined.ts"
 import type { Counted } from "./internal/telemetry/metrics.ts"
 import * as observing from "./internal/telemetry/observing.ts"
 import * as signals from "./internal/telemetry/signals.ts"
-import * as Message from "./Message.ts"
+import type * as Message from "./Message.ts"
 import * as Operation from "./Operation.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as QueueAddress from "./QueueAddress.ts"
@@ -69,6 +69,7 @@ import * as QueueProvider from "./QueueProvider.ts"
 import * as QueueSession from "./QueueSession.ts"
 import type * as Receipt from "./Receipt.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
+import * as SendCalls from "./SendCalls.ts"
 import * as TraceContext from "./TraceContext.ts"
 
 /**
@@ -122,42 +123,6 @@ const withRoom = (
   }
 }
 
-/** What is over the limits declared here is refused here: below there is more room. */
-const refusal = (
-  { messageSizeMax: maximumBytes, sendSizeMax }: Capabilities.Capabilities,
-  messages: ReadonlyArray<Message.Stamped>
-): QueueError.Reason | undefined => {
-  if (isSmall(messages, maximumBytes, sendSizeMax)) return undefined
-  const sizes = messages.map(carrying.size)
-  const index = sizes.findIndex((actualBytes) => actualBytes > maximumBytes)
-  const actualBytes = sizes[index]
-  if (actualBytes !== undefined) {
-    return new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index })
-  }
-  const total = sizes.reduce((sum, size) => sum + size, 0)
-  return total <= sendSizeMax
-    ? undefined
-    : new QueueError.ValidationFailed({
-        field: "messages",
-        problem: `must have at most ${sendSizeMax} bytes in one call; got ${total}`
-      })
-}
-
-/** Whether they fit by far, so that nobody needs to count their bytes. */
-const isSmall = (
-  messages: ReadonlyArray<Message.Stamped>,
-  sizeMax: number,
-  totalMax: number
-): boolean => {
-  let total = 0
-  for (const message of messages) {
-    const most = Message.sizeAtMost(message)
-    if (most > sizeMax) return false
-    total += most
-  }
-  return total <= totalMax
-}
-
 const injecting =
   (
     provider: QueueProvider.Service,
@@ -167,7 +132,8 @@ const injecting =
   ) =>
   (span: Tracer.Span | undefined): ReturnType<QueueProvider.Service["send"]> => {
     if (span === undefined) return provider.send(queue, messages)
-    const reason = refusal(declared(queue), messages)
+    // What is over the limits declared here is refused here: below there is more room.
+    const reason = SendCalls.refusal(messages, declared(queue), carrying.size)
     if (reason !== undefined) {
       const place = { provider: provider.name, operation: "send", queue }
       return Effect.fail(QueueError.make(reason, place))

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as Batching from "../src/Batching.ts"
@@ -18,7 +19,7 @@ import * as Verdict from "../src/Verdict.ts"
 import { noDurations } from "./support/Clients.ts"
 import * as Merged from "./support/Merged.ts"
 import * as RecordingProvider from "./support/RecordingProvider.ts"
-import { ordered } from "./support/ScriptedProvider.ts"
+import { type Faults, ordered } from "./support/ScriptedProvider.ts"
 import { pass, quiet } from "./support/Time.ts"
 
 const { answers, calls, message, orders, roundTrip, sendEach } = Merged
@@ -362,6 +363,149 @@ describe("Batching", () => {
         const { reason: why } = yield* Effect.flip(Effect.flatten(Fiber.join(second)))
         // Its place in the caller's own batch.
         assert.strictEqual(why._tag === "MessageTooLarge" ? why.index : undefined, 1)
+      })
+    )
+
+    /** What a caller was answered, a failure by the message that it names. */
+    const namedBy = Effect.fnUntraced(function* (
+      callers: Effect.Success<ReturnType<typeof sendEach>>,
+      place: number
+    ) {
+      const caller = callers[place]
+      assert(caller !== undefined)
+      const outcomes = yield* Effect.flatten(Fiber.join(caller))
+      return outcomes.map((one) =>
+        Result.isFailure(one) ? QueueError.indexOf(one.failure) : String(one.success.messageId)
+      )
+    })
+
+    it.effect("R1.7 so it is when others were sent: each caller's error names one of its own", () =>
+      Effect.gen(function* () {
+        const isBad = (id: string): boolean => ["m1", "m4"].includes(id)
+        const each: Faults["each"] = ({ ids }, id) =>
+          isBad(id) ? tooLarge(ids.indexOf(id)) : undefined
+        const merged = yield* Merged.make({}, { faults: { each } })
+        const messages = numbered(6).map((id) => message(id))
+        const callers = yield* Merged.send(
+          merged,
+          messages.slice(0, 2),
+          messages.slice(2, 5),
+          messages.slice(5)
+        )
+        yield* pass(roundTrip)
+        assert.deepStrictEqual(calls(merged), ["m0 m1 m2 m3 m4 m5"])
+        assert.deepStrictEqual(yield* namedBy(callers, 0), ["m0", 1])
+        assert.deepStrictEqual(yield* namedBy(callers, 1), ["m2", "m3", 2])
+        assert.deepStrictEqual(yield* namedBy(callers, 2), ["m5"])
+      })
+    )
+
+    it.effect("R1.7 what was not sent for another's message that is too large is sent again", () =>
+      Effect.gen(function* () {
+        // As a service does that takes the call in parts: behind the bad one nothing goes.
+        const each: Faults["each"] = ({ ids }, id) => {
+          const bad = ids.indexOf("m3")
+          return bad >= 0 && ids.indexOf(id) >= bad ? tooLarge(bad) : undefined
+        }
+        const merged = yield* Merged.make({}, { faults: { each } })
+        const messages = numbered(6).map((id) => message(id))
+        const callers = yield* Merged.send(
+          merged,
+          messages.slice(0, 2),
+          messages.slice(2, 4),
+          messages.slice(4, 5),
+          messages.slice(5)
+        )
+        yield* pass(roundTrip)
+        yield* pass(roundTrip)
+        yield* pass(roundTrip)
+        assert.deepStrictEqual(calls(merged), ["m0 m1 m2 m3 m4 m5", "m4", "m5"])
+        assert.deepStrictEqual(answers(callers), ["m0 m1", "m2 MessageTooLarge", "m4", "m5"])
+        assert.deepStrictEqual(yield* namedBy(callers, 1), ["m2", 1])
+      })
+    )
+
+    /** `a` is too large, and with it fail `c` and `e` of a caller whose `b` and `d` are sent. */
+    const behind = Effect.fnUntraced(function* (second: Faults) {
+      const each: Faults["each"] = (call, id) => {
+        if (call.nth > 1) return second.each?.(call, id)
+        return ["a", "c", "e"].includes(id) ? tooLarge(0) : undefined
+      }
+      const before: Faults["before"] = (call) =>
+        Effect.andThen(
+          Effect.sleep(roundTrip),
+          call.nth > 1 ? (second.before?.(call) ?? Effect.void) : Effect.void
+        )
+      const merged = yield* Merged.make({}, { faults: { each, before } })
+      const all = ["b", "c", "d", "e"].map((id) => message(id))
+      const callers = yield* Merged.send(merged, [message("a")], all)
+      yield* pass(roundTrip)
+      assert.strictEqual(answers(callers)[1], "?")
+      if (second.outcomesMissing !== undefined) merged.faults.outcomesMissing = 1
+      yield* pass(roundTrip)
+      assert.deepStrictEqual(calls(merged), ["a b c d e", "c e"])
+      return callers
+    })
+
+    it.effect("R1.7 of a caller whose others were sent only what was not goes again", () =>
+      Effect.gen(function* () {
+        const callers = yield* behind({})
+        assert.deepStrictEqual(answers(callers), ["MessageTooLarge", "b c d e"])
+        assert.deepStrictEqual(yield* namedBy(callers, 0), [0])
+      })
+    )
+
+    it.effect("R1.7 what fails then, alone or as a whole, is named by its place in the call", () =>
+      Effect.gen(function* () {
+        const alone = yield* behind({ each: (_, id) => (id === "e" ? tooLarge(1) : undefined) })
+        assert.deepStrictEqual(yield* namedBy(alone, 1), ["b", "c", "d", 3])
+        const whole = yield* behind({ before: () => Effect.fail(tooLarge(1)) })
+        assert.deepStrictEqual(yield* namedBy(whole, 1), ["b", 3, "d", 3])
+        const none = yield* behind({ before: () => Effect.fail(tooLarge(9)) })
+        assert.deepStrictEqual(yield* namedBy(none, 1), ["b", 9, "d", 9])
+      })
+    )
+
+    it.effect("R2.3 a defect of the provider then is the caller's, too few outcomes included", () =>
+      Effect.gen(function* () {
+        const few = yield* behind({ outcomesMissing: 1 })
+        assert.match(answers(few)[1] ?? "", /^defect: Error: the provider answered another number/u)
+        const dead = yield* behind({ before: () => Effect.die(new Error("broken")) })
+        assert.strictEqual(answers(dead)[1], "defect: Error: broken")
+      })
+    )
+
+    it.effect("R3.10 who is interrupted meanwhile is not called for again", () =>
+      Effect.gen(function* () {
+        const each: Faults["each"] = ({ nth }, id) =>
+          nth === 1 && id !== "d" ? tooLarge(0) : undefined
+        const merged = yield* Merged.make({}, { faults: { each } })
+        const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map((id) => message(id))
+        assert(a && b && c && d && e)
+        const callers = yield* Merged.send(merged, [a], [b], [c, d], [e])
+        yield* pass(roundTrip)
+        yield* stop(callers[2])
+        yield* stop(callers[3])
+        yield* pass(roundTrip)
+        assert.deepStrictEqual(calls(merged), ["a b c d e", "b"])
+        assert.deepStrictEqual(answers(callers).slice(0, 2), ["MessageTooLarge", "b"])
+        const after = yield* sendEach(merged, message("f"))
+        yield* pass(roundTrip)
+        assert.deepStrictEqual(answers(after), ["f"])
+      })
+    )
+
+    it.effect("R2.1 an invalid message that is named is set apart at once", () =>
+      Effect.gen(function* () {
+        const before = ({ ids }: { readonly ids: ReadonlyArray<string> }) =>
+          ids.includes("m2")
+            ? Effect.fail(QueueError.validationFailed(`messages[${ids.indexOf("m2")}]`, "no"))
+            : Effect.void
+        const merged = yield* Merged.make({}, { faults: { before } })
+        const callers = yield* sendEach(merged, ...numbered(4).map((id) => message(id)))
+        yield* quiet
+        assert.deepStrictEqual(answers(callers), ["m0", "m1", "!ValidationFailed", "m3"])
+        assert.deepStrictEqual(calls(merged), ["m0 m1 m2 m3", "m0 m1", "m2", "m3"])
       })
     )
 

@@ -453,6 +453,46 @@ describe("QueueClient: batches", () => {
       })
     )
 
+    const tooLarge = (index: number) =>
+      QueueError.make(new QueueError.MessageTooLarge({ actualBytes: 9, maximumBytes: 8, index }))
+
+    it.effect("R1.7 name a message that is too large by its place in the batch", () =>
+      Effect.gen(function* () {
+        const { broker, client } = yield* Clients.make({ queues: { orders: { sendCountMax: 2 } } })
+        // Each takes a turn, so that all of them are begun.
+        broker.faults.before = ({ ids: [, second] }) =>
+          Effect.andThen(Effect.yieldNow, second === "m-3" ? Effect.fail(tooLarge(1)) : Effect.void)
+        broker.faults.each = (_, id) => (id === "m-4" ? tooLarge(0) : undefined)
+        const batch = ids(6).map((id) => message(id))
+        const outcomes = yield* client.sendOutcomes(orders, batch)
+        const named = outcomes.map((one) =>
+          Result.isFailure(one) ? QueueError.indexOf(one.failure) : String(one.success.messageId)
+        )
+        assert.deepStrictEqual(named, ["m-0", "m-1", 3, 3, 4, "m-5"])
+        const error = yield* Effect.flip(client.sendBatch(orders, batch))
+        assert.include(error.message, "3: message 3 has 9 bytes and the limit is 8")
+        assert.include(error.message, "4: message 4 has 9 bytes and the limit is 8")
+      })
+    )
+
+    it.effect("R1.7 so they do when nothing was sent, whichever call failed", () =>
+      Effect.gen(function* () {
+        const { broker, client } = yield* Clients.make({ queues: { orders: { sendCountMax: 2 } } })
+        // The second call fails first.
+        broker.faults.before = ({ ids: [first] }) =>
+          first === "m-2"
+            ? Effect.fail(tooLarge(1))
+            : Effect.delay(Effect.fail(Clients.transient()), "1 second")
+        const sending = client.sendOutcomes(
+          orders,
+          ids(4).map((id) => message(id))
+        )
+        const waiting = yield* Effect.forkChild(Effect.flip(sending))
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(QueueError.indexOf(yield* Fiber.join(waiting)), 3)
+      })
+    )
+
     it.effect("fail the batch when all of them fail", () =>
       Effect.gen(function* () {
         const { broker, client } = yield* Clients.make({ queues: { orders: { sendCountMax: 2 } } })

@@ -485,3 +485,60 @@ describe("no secret", () => {
     for (const reason of others) assert.isFalse(QueueError.isRefused(QueueError.make(reason)))
   })
 })
+
+describe("the message that an error names", () => {
+  const place = {
+    provider: "p",
+    operation: "send",
+    queue: "orders",
+    cause: new Error("of the SDK")
+  }
+  const tooLarge = QueueError.make(
+    new QueueError.MessageTooLarge({ actualBytes: 300, maximumBytes: 256, index: 2 }),
+    { ...place, retry: "Transient", retryAfter: Duration.seconds(3) }
+  )
+  const invalid = (field: string) => QueueError.validationFailed(field, "must be a message")
+
+  it("R1.7 is told by its place, of a message too large and of a field of one alone", () => {
+    const errors = [
+      tooLarge,
+      invalid("messages[12]"),
+      invalid("messages[0].attributes"),
+      invalid("messages"),
+      invalid("body.messages[1]"),
+      QueueError.make(new QueueError.Throttled())
+    ]
+    const places = errors.map(QueueError.indexOf)
+    assert.deepStrictEqual(places, [2, 12, 0, undefined, undefined, undefined])
+  })
+
+  it("R1.7 has another place for who gave other messages, and all else stays as it was", () => {
+    const moved = QueueError.mapIndex(tooLarge, (index) => index + 10)
+    assert.deepStrictEqual(
+      moved.reason,
+      new QueueError.MessageTooLarge({ actualBytes: 300, maximumBytes: 256, index: 12 })
+    )
+    for (const field of ["operation", "provider", "queue", "retry", "retryAfter"] as const) {
+      assert.isDefined(moved[field], field)
+      assert.strictEqual(moved[field], tooLarge[field], field)
+    }
+    assert.isDefined(moved.cause)
+    assert.strictEqual(moved.cause, tooLarge.cause)
+    assert.strictEqual(
+      QueueError.mapIndex(invalid("messages[3].delay"), (index) => index - 1).message,
+      "ValidationFailed: messages[2].delay: must be a message"
+    )
+  })
+
+  it("R1.7 an error that names none, or the same, is the same error", () => {
+    const throttled = QueueError.make(new QueueError.Throttled())
+    assert.strictEqual(
+      QueueError.mapIndex(throttled, () => 7),
+      throttled
+    )
+    assert.strictEqual(
+      QueueError.mapIndex(tooLarge, (index) => index),
+      tooLarge
+    )
+  })
+})

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Message from "../src/Message.ts"
+import * as Outcome from "../src/Outcome.ts"
 import * as QueueError from "../src/QueueError.ts"
 import type * as QueueProvider from "../src/QueueProvider.ts"
 import * as SendCalls from "../src/SendCalls.ts"
@@ -82,6 +83,68 @@ describe("SendCalls.cut", () => {
   })
 })
 
+describe("SendCalls.refusal", () => {
+  const sizes = { messageSizeMax: 100, sendSizeMax: 250 }
+  const small = message("m-1")
+  const large = message("m-2", undefined, 200)
+  const full = (id: string) => message(id, undefined, 97)
+  const said = (messages: ReadonlyArray<Message.Stamped>, limits: SendCalls.Sizes = sizes) =>
+    SendCalls.refusal(messages, limits)
+
+  it("R1.7 the first that is too large is named, with its bytes and the limit", () => {
+    const found = said([small, large, message("m-3", undefined, 300)])
+    const expected = { actualBytes: 203, maximumBytes: 100, index: 1 }
+    assert.deepStrictEqual(found, new QueueError.MessageTooLarge(expected))
+  })
+
+  it("R3.9 too many bytes for one call are refused with both numbers", () => {
+    const found = said([full("m-1"), full("m-2"), full("m-3")])
+    const problem = "must have at most 250 bytes in one call; got 300"
+    assert.deepStrictEqual(found, new QueueError.ValidationFailed({ field: "messages", problem }))
+  })
+
+  it("R1.7 what is exactly the limit fits, though the bound that needs no counting does not", () => {
+    assert.strictEqual(Message.size(full("m-1")), sizes.messageSizeMax)
+    assert.isAbove(Message.sizeAtMost(full("m-1")), sizes.messageSizeMax)
+    assert.isUndefined(said([full("m-1")]))
+    const two = { messageSizeMax: 100, sendSizeMax: 200 }
+    assert.isUndefined(said([full("m-1"), full("m-2")], two))
+    assert.isUndefined(said([]))
+  })
+
+  it("R3.9 without a limit of one message those of all hold", () => {
+    assert.isUndefined(said([large], { sendSizeMax: 250 }))
+    const found = said([large, large], { sendSizeMax: 250 })
+    assert.strictEqual(found?._tag, "ValidationFailed")
+  })
+
+  it("R1.7 bytes that the caller did not give are not his", () => {
+    const given = (one: Message.Stamped): number => Message.size(one) - 150
+    assert.isUndefined(SendCalls.refusal([small, large], sizes, given))
+    assert.isUndefined(SendCalls.refusal([large, large], { sendSizeMax: 250 }, given))
+    const found = SendCalls.refusal([small, message("m-2", undefined, 400)], sizes, given)
+    const expected = { actualBytes: 253, maximumBytes: 100, index: 1 }
+    assert.deepStrictEqual(found, new QueueError.MessageTooLarge(expected))
+  })
+
+  it.effect.prop(
+    "R1.7 R3.9 it refuses what breaks a limit by its exact bytes, and nothing else",
+    { all: Arbitrary.schema(Sizes) },
+    ({ all }) =>
+      Effect.sync(() => {
+        const stamped = all.map((bytes, index) => message(`m-${index}`, undefined, bytes))
+        const limits = { messageSizeMax: 40, sendSizeMax: 200 }
+        const found = SendCalls.refusal(stamped, limits)
+        const index = stamped.findIndex((one) => Message.size(one) > limits.messageSizeMax)
+        const isOver = sizeOf(stamped) > limits.sendSizeMax
+        const total = isOver ? "ValidationFailed" : undefined
+        assert.strictEqual(found?._tag, index < 0 ? total : "MessageTooLarge")
+        if (found?._tag === "MessageTooLarge") assert.strictEqual(found.index, index)
+      }),
+    { arbitrary: { runs: 200, seed: 5 } }
+  )
+})
+
 describe("SendCalls.inOrder", () => {
   it.effect("R3.9 one call is under way at a time, in the order of the messages", () =>
     Effect.gen(function* () {
@@ -135,6 +198,67 @@ describe("SendCalls.inOrder", () => {
       assert.deepStrictEqual(outcomes.map(word), ["m-1", "QueueNotFound", "QueueNotFound"])
       assert.strictEqual(broker.calls("send").length, 2)
     })
+  )
+
+  const tooLarge = (ids: ReadonlyArray<string>, id: string) => {
+    const index = ids.indexOf(id)
+    return QueueError.make(
+      new QueueError.MessageTooLarge({ actualBytes: 2, maximumBytes: 1, index })
+    )
+  }
+
+  /** The message that each outcome names, where it names one. */
+  const named = (outcomes: ReadonlyArray<Outcome.Outcome<unknown>>) =>
+    outcomes.map((one) => (Result.isFailure(one) ? QueueError.indexOf(one.failure) : "sent"))
+
+  it.effect("R1.7 what is too large is named by its place in all of the calls", () =>
+    Effect.gen(function* () {
+      const broker = yield* ScriptedProvider.make()
+      broker.faults.before = ({ ids }) =>
+        ids.includes("m-4") ? Effect.fail(tooLarge(ids, "m-4")) : Effect.void
+      const outcomes = yield* SendCalls.inOrder(broker.service, orders, [
+        [message("m-1"), message("m-2")],
+        [message("m-3"), message("m-4")],
+        [message("m-5")]
+      ])
+      assert.deepStrictEqual(named(outcomes), ["sent", "sent", 3, 3, 3])
+      const [error, ...others] = new Set(Outcome.failures(outcomes))
+      assert.deepStrictEqual(error?.reason, tooLarge(["", "", "", "m-4"], "m-4").reason)
+      assert.deepStrictEqual(others, [])
+    })
+  )
+
+  it.effect("R1.7 R4.1 so it is where others are held back, and in an outcome of its own", () =>
+    Effect.gen(function* () {
+      const broker = yield* ScriptedProvider.make()
+      broker.faults.each = ({ ids }, id) => {
+        if (id === "a-1") return Clients.transient()
+        return id === "b-1" ? tooLarge(ids, id) : undefined
+      }
+      const outcomes = yield* SendCalls.inOrder(broker.service, orders, [
+        [message("a-1", "a"), message("m-1")],
+        [message("a-2", "a"), message("m-2"), message("a-3", "a"), message("b-1", "b")],
+        [message("b-2", "b"), message("m-3")]
+      ])
+      assert.deepStrictEqual(callsOf(broker), [["a-1", "m-1"], ["m-2", "b-1"], ["m-3"]])
+      const expected = [undefined, "sent", undefined, "sent", undefined, 5, 5, "sent"]
+      assert.deepStrictEqual(named(outcomes), expected)
+    })
+  )
+
+  it.effect(
+    "R1.7 the first call's own place is the batch's, and a place that is none stays one",
+    () =>
+      Effect.gen(function* () {
+        const broker = yield* ScriptedProvider.make()
+        broker.faults.each = ({ ids, nth }, id) =>
+          nth === 1 && id === "m-2" ? tooLarge(ids, id) : undefined
+        broker.faults.before = ({ ids, nth }) =>
+          nth === 2 ? Effect.fail(tooLarge([...ids, "none"], "none")) : Effect.void
+        const calls = [[message("m-1"), message("m-2")], [message("m-3")]]
+        const outcomes = yield* SendCalls.inOrder(broker.service, orders, calls)
+        assert.deepStrictEqual(named(outcomes), ["sent", 1, 3])
+      })
   )
 
   it.effect("a provider that answers too few outcomes is a defect", () =>

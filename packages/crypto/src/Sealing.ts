@@ -47,7 +47,7 @@ import {
   CryptoProvider,
   Defaults,
   KeyProvider,
-  Message,
+  type Message,
   NonceStore,
   PutAside,
   type QueueAddress,
@@ -152,33 +152,6 @@ const reserved = (messages: ReadonlyArray<Message.Stamped>): QueueError.QueueErr
     }
   }
   return undefined
-}
-
-/** What would not fit when it has grown: refused before anything is sent, as the port has it. */
-const refusal = (
-  messages: ReadonlyArray<Message.Stamped>,
-  { messageSizeMax: maximumBytes, sendSizeMax }: Capabilities.Capabilities
-): QueueError.QueueError | undefined => {
-  let most = 0
-  let index = 0
-  for (const message of messages) {
-    const atMost = Message.sizeAtMost(message)
-    const actualBytes = atMost > maximumBytes ? Message.size(message) : 0
-    if (actualBytes > maximumBytes) {
-      return QueueError.make(new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index }))
-    }
-    most += atMost
-    index++
-  }
-  if (most <= sendSizeMax) return undefined
-  // What is declared is what is taken, though a little more could be cut.
-  const total = messages.reduce((sum, message) => sum + Message.size(message), 0)
-  return total <= sendSizeMax
-    ? undefined
-    : QueueError.validationFailed(
-        "messages",
-        `must have at most ${sendSizeMax} bytes in one call; got ${total}`
-      )
 }
 
 type NotOpened = Extract<sealer.Opened<unknown>, { readonly _tag: "Rejected" | "Later" }>
@@ -301,8 +274,9 @@ export const make = Effect.fnUntraced(function* (
     if (problem !== undefined) return Effect.fail(problem)
     const { mode } = policy.of(queue)
     if (mode === "off") return sendPlain(queue, messages)
-    const refused = refusal(messages, capabilities(queue))
-    if (refused !== undefined) return Effect.fail(refused)
+    // What would not fit when it has grown: refused before anything is sent, as the port has it.
+    const refused = SendCalls.refusal(messages, capabilities(queue))
+    if (refused !== undefined) return Effect.fail(QueueError.make(refused))
     const sealing = sealAll(queue, mode, messages)
     const sendAll = (sealed: ReadonlyArray<Message.Stamped>) => SendCalls.send(self, queue, sealed)
     return Effect.matchEffect(sealing, {

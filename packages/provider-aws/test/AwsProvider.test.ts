@@ -17,6 +17,7 @@ import {
   Message,
   MessageId,
   QueueAddress,
+  QueueError,
   QueueName,
   QueueProvider,
   Receipt,
@@ -488,6 +489,27 @@ describe("sending", () => {
         assert.strictEqual(failed[5], failed[0])
         assert.strictEqual(yield* world.calls(broker, "SendMessageBatch"), 3)
         assert.deepStrictEqual(yield* world.bodies(broker, name), ["B0", "B1", "B2"])
+      })
+  )
+
+  it.effect(
+    "R1.7 what SQS alone finds too large is named by its place, whatever call it was in",
+    () =>
+      Effect.gen(function* () {
+        // The queue takes less than the provider was told.
+        const attributes = { MaximumMessageSize: "1024" }
+        const { broker, provider } = yield* world.make({ attributes })
+        const all = ["A0", "B0", "C0", "B1", "A1", "A2"]
+        const small = yield* Effect.forEach(all, (id) => world.inSession(id.slice(0, 1), id))
+        const large = { ...(small[4] ?? assert.fail()), body: new Uint8Array(2_000).fill(97) }
+        const messages = small.toSpliced(4, 1, large)
+        const outcomes = yield* ends(provider.send(world.queue, messages))
+        const named = outcomes.map((one) =>
+          Result.isFailure(one) ? QueueError.indexOf(one.failure) : "sent"
+        )
+        assert.deepStrictEqual(named, ["sent", "sent", "sent", "sent", 4, 4])
+        // It was the second of the second call, and what is behind it was in none.
+        assert.strictEqual(yield* world.calls(broker, "SendMessageBatch"), 2)
       })
   )
 

@@ -6,9 +6,10 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { QueueError, Verdict } from "@queue-runtime/core"
+import { Message, MessageId, Outcome, QueueError, Verdict } from "@queue-runtime/core"
 import type { AzureClient } from "../src/index.ts"
 import {
   accept,
@@ -16,6 +17,7 @@ import {
   connect,
   ids,
   inSession,
+  message as stamped,
   numbered,
   open,
   ordered,
@@ -90,6 +92,23 @@ describe("faults of the service", () => {
       assert.deepStrictEqual(ids(yield* riding(receive(provider, 1))), ["c"])
       const { active, locked } = yield* emulator.inspect(plain)
       assert.deepStrictEqual({ active, locked }, { active: 0, locked: 1 })
+    })
+  )
+
+  it.live("R1.7 what the service alone finds too large is named by its place in the call", () =>
+    Effect.gen(function* () {
+      // The queue takes less than the provider was told.
+      const { emulator, provider } = yield* open({ queue: { messageBytesMax: 2_000 } })
+      const large = yield* Message.bytes(new Uint8Array(3_000))
+      const all = ["a", "b", "d"].map((id) => stamped(id))
+      const messages = all.toSpliced(2, 0, Message.stamp(large, MessageId.makeUnsafe("c")))
+      const outcomes = yield* provider.send(plain, messages)
+      const named = outcomes.map((one) =>
+        Result.isFailure(one) ? QueueError.indexOf(one.failure) : "sent"
+      )
+      assert.deepStrictEqual(named, ["sent", "sent", 2, 2])
+      assert.deepInclude(Outcome.failures(outcomes)[0]?.reason, { _tag: "MessageTooLarge" })
+      assert.strictEqual((yield* emulator.inspect(plain)).active, 2)
     })
   )
 

@@ -1,11 +1,4 @@
-import {
-  Backoff,
-  Defaults,
-  type Outcome,
-  QueueError,
-  QueueProvider,
-  Verdict
-} from "@queue-runtime/core"
+import { Backoff, Defaults, Outcome, QueueError, QueueProvider, Verdict } from "@queue-runtime/core"
 import { assert, describe, it } from "@effect/vitest"
 import {
   Arbitrary,
@@ -442,6 +435,32 @@ describe("Retry: batches", () => {
           ["abcd", "bd", "d"]
         )
         assert.deepStrictEqual(seconds(calls), [0, 1, 3])
+      })
+  )
+
+  it.effect(
+    "R1.7 a message that an attempt finds too large is named by its place in the call",
+    () =>
+      Effect.gen(function* () {
+        const tooLarge = (index: number) =>
+          QueueError.make(
+            new QueueError.MessageTooLarge({ actualBytes: 2, maximumBytes: 1, index })
+          )
+        const { calls, provider } = yield* world({
+          fate: ({ nth }) => {
+            if (nth === 1) return { a: tooLarge(0), b: throttled(), d: throttled(), e: throttled() }
+            return nth === 2 ? { b: throttled(), d: throttled(), e: tooLarge(2) } : tooLarge(1)
+          }
+        })
+        const messages = ["a", "b", "c", "d", "e"].map((id) => message(id))
+        const sent = yield* during(provider.send(orders, messages))
+        assert.deepStrictEqual(
+          calls.map(({ ids }) => ids.join("")),
+          ["abcde", "bde", "bd"]
+        )
+        const named = Outcome.failures(Result.getOrThrow(sent)).map(QueueError.indexOf)
+        // What was sent has none; the whole last call fails for its second message.
+        assert.deepStrictEqual(named, [0, 3, 3, 4])
       })
   )
 

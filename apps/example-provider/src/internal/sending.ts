@@ -1,5 +1,5 @@
 import * as Result from "effect/Result"
-import { Message, QueueError, type QueueProvider } from "@queue-runtime/core"
+import { type Message, QueueError, type QueueProvider, SendCalls } from "@queue-runtime/core"
 import * as SqliteConfig from "../SqliteConfig.ts"
 import type { Database } from "./database.ts"
 import * as moves from "./moves.ts"
@@ -19,22 +19,11 @@ const problemOf = (
   queue: rows.Queue,
   messages: ReadonlyArray<Message.Stamped>
 ): QueueError.Reason | undefined => {
-  const { messageSizeMax: maximumBytes, sendSizeMax } = SqliteConfig
-  let total = 0
-  for (const [index, message] of messages.entries()) {
-    const actualBytes = Message.size(message)
-    if (actualBytes > maximumBytes) {
-      return new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index })
-    }
-    if (queue.sessions === 1 && message.sessionId === undefined) {
-      return invalid("sessionId", "an ordered queue takes no message without a session id")
-    }
-    total += actualBytes
-  }
-  if (total > sendSizeMax) {
-    return invalid("messages", `must have at most ${sendSizeMax} bytes in one call; got ${total}`)
-  }
-  return tooMany("messages", messages.length)
+  const refused = SendCalls.refusal(messages, SqliteConfig) ?? tooMany("messages", messages.length)
+  if (refused !== undefined) return refused
+  return queue.sessions === 1 && messages.some(({ sessionId }) => sessionId === undefined)
+    ? invalid("sessionId", "an ordered queue takes no message without a session id")
+    : undefined
 }
 
 /** Whether the id is a new one, which is remembered from now on. */

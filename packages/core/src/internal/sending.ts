@@ -15,6 +15,7 @@ import type * as QueueProvider from "../QueueProvider.ts"
 import * as SendCalls from "../SendCalls.ts"
 import * as SessionId from "../SessionId.ts"
 import { missingOutcome } from "./missingOutcome.ts"
+import * as placed from "./placed.ts"
 
 /** What to do with a message that has no session on an ordered queue. */
 export type MissingSession = "refuse" | "messageId" | { readonly fixed: SessionId.SessionId }
@@ -139,6 +140,10 @@ const complete = (call: Messages, outcomes: Outcomes): Effect.Effect<void> =>
 const failedAll = (call: Messages, error: QueueError.QueueError): Outcomes =>
   call.map(() => Result.fail(error))
 
+/** How many messages the calls before this one have. */
+const beginOf = (calls: ReadonlyArray<Messages>, place: number): number =>
+  calls.slice(0, place).reduce((sum, { length }) => sum + length, 0)
+
 /**
  * Several calls under way at a time, for what has no order to keep. After one that failed as a whole no
  * other is begun: what was not sent carries the same error.
@@ -151,21 +156,22 @@ const sideBySide = (
   Effect.suspend(() => {
     let failed: QueueError.QueueError | undefined
     let isAnySent = false
-    const send = (call: Messages) =>
-      Effect.suspend(() =>
-        failed === undefined
-          ? Effect.match(provider.send(queue, call), {
-              onFailure: (error): Outcomes => {
-                failed ??= error
-                return failedAll(call, error)
-              },
-              onSuccess: (outcomes) => {
-                isAnySent = true
-                return outcomes.slice(0, call.length)
-              }
-            }).pipe(Effect.tap((outcomes) => complete(call, outcomes)))
-          : Effect.succeed(failedAll(call, failed))
-      )
+    const send = (call: Messages, place: number) =>
+      Effect.suspend(() => {
+        if (failed !== undefined) return Effect.succeed(failedAll(call, failed))
+        const at = (index: number): number => beginOf(calls, place) + index
+        return Effect.match(provider.send(queue, call), {
+          onFailure: (error): Outcomes => {
+            const ofBatch = QueueError.mapIndex(error, at)
+            failed ??= ofBatch
+            return failedAll(call, ofBatch)
+          },
+          onSuccess: (outcomes) => {
+            isAnySent = true
+            return placed.outcomes(outcomes.slice(0, call.length), at)
+          }
+        }).pipe(Effect.tap((outcomes) => complete(call, outcomes)))
+      })
     return Effect.flatMap(
       Effect.forEach(calls, send, { concurrency: Defaults.batchCallsMax }),
       (outcomes) =>

@@ -6,7 +6,7 @@ import type {
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
-import { Defaults, type Outcome, type QueueError, type QueueProvider } from "@queue-runtime/core"
+import { Defaults, type Outcome, QueueError, type QueueProvider } from "@queue-runtime/core"
 import type { Message } from "@queue-runtime/core"
 import type * as AzureConfig from "../AzureConfig.ts"
 import { call, type Line } from "./calls.ts"
@@ -123,13 +123,12 @@ export class Sender implements Line {
       return Effect.matchEffect(this.#counted(next), {
         onSuccess: () => Effect.succeed(sent),
         // As long as nothing was sent the call as a whole failed.
-        onFailure: (error) =>
-          sent.length === 0
-            ? Effect.fail(error)
-            : Effect.succeed([
-                ...sent,
-                ...messages.slice(sent.length).map(() => Result.fail(error))
-              ])
+        onFailure: (error) => {
+          if (sent.length === 0) return Effect.fail(error)
+          const ofCall = QueueError.mapIndex(error, (index) => sent.length + index)
+          const left = messages.slice(sent.length)
+          return Effect.succeed([...sent, ...left.map(() => Result.fail(ofCall))])
+        }
       })
     })
   }

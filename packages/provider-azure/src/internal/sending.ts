@@ -1,6 +1,6 @@
 import type { ServiceBusMessage } from "@azure/service-bus"
 import * as Duration from "effect/Duration"
-import { type Capabilities, Message, QueueError } from "@queue-runtime/core"
+import { type Capabilities, type Message, QueueError, SendCalls } from "@queue-runtime/core"
 import * as errors from "./errors.ts"
 import * as wire from "./wire.ts"
 
@@ -14,7 +14,6 @@ export const problemOf = (
   if (messages.length > sendCountMax) {
     return errors.invalid("messages", `must be at most ${sendCountMax} in one call`, place)
   }
-  let total = 0
   for (const [index, message] of messages.entries()) {
     const sent = wires[index]
     const actualBytes = sent === undefined ? 0 : wire.size(sent)
@@ -32,15 +31,8 @@ export const problemOf = (
     if (timeToLive !== undefined && Duration.toMillis(timeToLive) > wire.timeToLiveMaxMillis) {
       return errors.unsupported("a time to live above 49 days", place)
     }
-    total += actualBytes
   }
-  // On the wire they are larger than the sizes that the client cuts by.
-  if (total > sendSizeMax) total = messages.reduce((sum, one) => sum + Message.size(one), 0)
-  return total <= sendSizeMax
-    ? undefined
-    : errors.invalid(
-        "messages",
-        `must have at most ${sendSizeMax} bytes in one call; got ${total}`,
-        place
-      )
+  // The bytes of all are those that the client cuts by: on the wire they are more.
+  const refused = SendCalls.refusal(messages, { sendSizeMax })
+  return refused === undefined ? undefined : errors.error(refused, place)
 }

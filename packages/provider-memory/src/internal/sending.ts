@@ -2,10 +2,12 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import {
+  type Capabilities,
   Message,
   type Outcome,
   QueueError,
   type QueueProvider,
+  SendCalls,
   type SessionId
 } from "@queue-runtime/core"
 import type { Broker } from "./broker.ts"
@@ -25,34 +27,20 @@ export interface Twist {
   readonly order?: (messages: ReadonlyArray<Message.Stamped>) => ReadonlyArray<number>
 }
 
+const hasSession = ({ sessionId }: Message.Message): boolean => sessionId !== undefined
+
 /** Why nothing of the call can be stored. */
 export const problemOf = (
   queue: Queue,
   messages: ReadonlyArray<Message.Stamped>,
-  limits: { readonly sendCountMax: number; readonly sendSizeMax: number }
+  limits: Capabilities.Capabilities
 ): QueueError.Reason | undefined => {
-  const { messageSizeMax: maximumBytes } = queue.broker.config
   if (messages.length > limits.sendCountMax) return tooMany("messages", limits.sendCountMax)
-  let most = 0
-  let index = 0
-  for (const message of messages) {
-    const atMost = Message.sizeAtMost(message)
-    most += atMost
-    const actualBytes = atMost > maximumBytes ? Message.size(message) : 0
-    if (actualBytes > maximumBytes) {
-      return new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index })
-    }
-    if (queue.ordered && message.sessionId === undefined) {
-      const problem = "an ordered queue takes no message without a session id"
-      return new QueueError.ValidationFailed({ field: "sessionId", problem })
-    }
-    index++
-  }
-  if (most <= limits.sendSizeMax) return undefined
-  const total = messages.reduce((sum, message) => sum + Message.size(message), 0)
-  if (total <= limits.sendSizeMax) return undefined
-  const problem = `must have at most ${limits.sendSizeMax} bytes in one call; got ${total}`
-  return new QueueError.ValidationFailed({ field: "messages", problem })
+  const refused = SendCalls.refusal(messages, limits)
+  if (refused !== undefined) return refused
+  if (!queue.ordered || messages.every(hasSession)) return undefined
+  const problem = "an ordered queue takes no message without a session id"
+  return new QueueError.ValidationFailed({ field: "sessionId", problem })
 }
 
 /** Too many in one call. */

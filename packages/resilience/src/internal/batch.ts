@@ -43,6 +43,12 @@ const judged = (error: QueueError.QueueError, wasUnsure: boolean): QueueError.Qu
   })
 }
 
+/** An error of an attempt: a message that it names is named by its place in the whole call. */
+const inCall = (
+  error: QueueError.QueueError,
+  places: ReadonlyArray<number>
+): QueueError.QueueError => QueueError.mapIndex(error, (index) => places[index] ?? index)
+
 /** The first of the two in the given order, where there are two. */
 const pick = (
   order: (one: Duration.Duration, other: Duration.Duration) => Duration.Duration,
@@ -90,9 +96,11 @@ export class Batch<I, A> {
 
   /** What an attempt answered for the entries that went. */
   answered(answered: Outcomes<A>): Attempt<Outcomes<A>, QueueError.QueueError, never> {
-    for (const [index, place] of this.#places.entries()) {
-      const outcome = answered[index]
-      if (outcome === undefined) return Effect.die(missingOutcome)
+    const places = this.#places
+    for (const [index, place] of places.entries()) {
+      const given = answered[index]
+      if (given === undefined) return Effect.die(missingOutcome)
+      const outcome = Result.mapError(given, (error) => inCall(error, places))
       this.#set(place, outcome)
     }
     return Effect.succeed(this.#next())
@@ -103,7 +111,8 @@ export class Batch<I, A> {
     const places = this.#places
     const isWhole = places.length === this.#options.items.length
     const whole = judged(error, this.#unsure.size > 0)
-    for (const place of places) this.#set(place, Result.fail(error))
+    const own = inCall(error, places)
+    for (const place of places) this.#set(place, Result.fail(own))
     // Where only some went, what became of the others must not be lost in a failure.
     if (!isWhole) return Effect.succeed(this.#next())
     return this.#options.isRetryable(whole)

@@ -3,9 +3,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
-import { Message, MessageId, Outcome, Verdict } from "@queue-runtime/core"
+import { Message, MessageId, Outcome, QueueClient, SessionId, Verdict } from "@queue-runtime/core"
 import { needs, type ProviderRule } from "../../ProviderRule.ts"
 import * as expect from "../expect.ts"
+import * as wrap from "../sabotages/wrap.ts"
 import * as steps from "../steps.ts"
 
 const { world } = steps
@@ -26,6 +27,38 @@ const twoUsed = Effect.gen(function* () {
   const used = received.filter((_, index) => index === 1 || index === 3)
   yield* steps.complete(used)
   return received
+})
+
+/** A message that no call takes, whatever it is in. */
+const tooLarge = Effect.fnUntraced(function* (id: string, options?: Message.Options) {
+  const { messageSizeMax } = (yield* world).capabilities
+  if (messageSizeMax > 8 * 1024 * 1024) return yield* expect.skip("messages may be too large")
+  const large = yield* Message.bytes(new Uint8Array(messageSizeMax + 1), options)
+  return Message.stamp(large, MessageId.makeUnsafe(id))
+})
+
+/** An outcome in a word; of what is too large with the message that is named. */
+const said = (outcome: Outcome.Outcome<unknown>): string => {
+  if (Result.isSuccess(outcome)) return "ok"
+  const { reason } = outcome.failure
+  return reason._tag === "MessageTooLarge" ? `${reason._tag} ${reason.index}` : reason._tag
+}
+
+/**
+ * What a client answers that cuts its batch to calls of two, and leaves it to the provider to refuse what is
+ * too large: what a message has on the wire is not always known above.
+ */
+const sentByTwo = Effect.fnUntraced(function* (messages: ReadonlyArray<Message.Stamped>) {
+  const { provider, queue } = yield* world
+  const sizes = messages.map(Message.size)
+  const capabilities: typeof provider.capabilities = (name) => ({
+    ...provider.capabilities(name),
+    messageSizeMax: Math.max(...sizes),
+    sendSizeMax: sizes.reduce((sum, size) => sum + size, 0),
+    sendCountMax: 2
+  })
+  const client = yield* QueueClient.make(wrap.change(provider, { capabilities }))
+  return (yield* steps.ends(client.sendOutcomes(queue, messages))).map(said)
 })
 
 export const batching: ReadonlyArray<ProviderRule> = [
@@ -320,6 +353,62 @@ export const batching: ReadonlyArray<ProviderRule> = [
       }
       const own = delivered.filter((id) => wanted.includes(id))
       yield* expect.equal("the messages delivered", own.toSorted(), wanted)
+    })
+  },
+  {
+    id: "BATCH-15",
+    group,
+    title: "of sends side by side one that is too large is named by its place in its own call",
+    source: "SPEC R1.7, R3.10: each caller gets its own result",
+    breaks: "names the place in what was merged, which is no message of the caller, or another one",
+    run: Effect.gen(function* () {
+      const { provider, queue } = yield* world
+      const large = yield* tooLarge("e")
+      const small = yield* Effect.forEach(["a", "b", "c", "d", "f"], (id) => steps.message(id))
+      const calls = [small.slice(0, 2), [...small.slice(2, 4), large], small.slice(4)]
+      const sending = (messages: ReadonlyArray<Message.Stamped>) =>
+        Effect.map(Effect.result(provider.send(queue, messages)), (result) =>
+          Result.isFailure(result) ? [said(result)] : result.success.map(said)
+        )
+      const outcomes = yield* steps.ends(Effect.forEach(calls, sending, together))
+      const wanted = [["ok", "ok"], ["MessageTooLarge 2"], ["ok"]]
+      yield* expect.equal("the outcomes", outcomes, wanted)
+      yield* steps.receiveIds(["a", "b", "f"])
+    })
+  },
+  {
+    id: "BATCH-16",
+    group,
+    title:
+      "of a batch that is cut to calls one that is too large is named by its place in the batch",
+    source: "SPEC R1.7, R3.9; QueueError.MessageTooLarge: its place in the batch",
+    breaks: "counts entries on from call to call, or names the place in one of the calls",
+    run: Effect.gen(function* () {
+      const small = yield* Effect.forEach(["a", "b", "c"], (id) => steps.message(id))
+      const outcomes = yield* sentByTwo([...small, yield* tooLarge("d")])
+      const refused = "MessageTooLarge 3"
+      yield* expect.equal("the outcomes", outcomes, ["ok", "ok", refused, refused])
+      yield* steps.receiveIds(["a", "b"])
+    })
+  },
+  {
+    id: "BATCH-17",
+    group,
+    title: "in a session what is behind a message that is too large names it by its place too",
+    source:
+      "SPEC R1.7, R4.1: in one session nothing is sent behind a failure, and fails with its error",
+    breaks: "counts entries on from call to call, or names the place in one of the calls",
+    queue: { sessions: true },
+    run: Effect.gen(function* () {
+      const small = yield* Effect.forEach(["a1", "a2", "a3", "a5"], (id) =>
+        steps.inSession("A", id)
+      )
+      const large = yield* tooLarge("a4", { sessionId: SessionId.makeUnsafe("A") })
+      const outcomes = yield* sentByTwo(small.toSpliced(3, 0, large))
+      const refused = "MessageTooLarge 3"
+      yield* expect.equal("the outcomes", outcomes, ["ok", "ok", refused, refused, refused])
+      const session = yield* steps.acceptNext()
+      yield* steps.takeInTurn(session, ["a1", "a2"])
     })
   }
 ]

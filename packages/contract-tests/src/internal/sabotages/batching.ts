@@ -3,7 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { Message, Outcome, QueueProvider, Receipt } from "@queue-runtime/core"
+import {
+  type Message,
+  type Outcome,
+  QueueError,
+  type QueueProvider,
+  type Receipt
+} from "@queue-runtime/core"
 import type * as Sabotage from "../../Sabotage.ts"
 import * as wrap from "./wrap.ts"
 
@@ -206,5 +212,52 @@ export const batching: ReadonlyArray<Sabotage.Sabotage> = [
     make: mergedSends(same, (waiting) => {
       waiting.length = 0
     })
+  },
+  {
+    id: "batching-names-place-in-merged",
+    title: "a message that is too large is named by its place among all that is under way",
+    source: "the index of the merged call, passed on as it is",
+    caughtBy: ["BATCH-15"],
+    make: wrap.remembering(
+      () => ({ underWay: 0 }),
+      (provider, shared) =>
+        wrap.change(provider, {
+          send: (queue, messages) =>
+            Effect.suspend(() => {
+              const before = shared.underWay
+              shared.underWay += messages.length
+              return Effect.yieldNow.pipe(
+                Effect.andThen(provider.send(queue, messages)),
+                Effect.mapError((error) => QueueError.mapIndex(error, (index) => before + index)),
+                Effect.ensuring(
+                  Effect.sync(() => {
+                    shared.underWay -= messages.length
+                  })
+                )
+              )
+            })
+        })
+    )
+  },
+  {
+    id: "batching-counts-entries-on",
+    title:
+      "entries are numbered on from call to call, and what is too large is named by its number",
+    source: "SQS: the id of an entry taken for its place",
+    caughtBy: ["BATCH-16", "BATCH-17"],
+    make: wrap.remembering(
+      () => ({ entries: 0 }),
+      (provider, shared) =>
+        wrap.change(provider, {
+          send: (queue, messages) =>
+            Effect.suspend(() => {
+              const before = shared.entries
+              shared.entries += messages.length
+              return Effect.mapError(provider.send(queue, messages), (error) =>
+                QueueError.mapIndex(error, (index) => before + index)
+              )
+            })
+        })
+    )
   }
 ]

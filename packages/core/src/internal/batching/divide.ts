@@ -1,7 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type * as QueueError from "../../QueueError.ts"
+import * as QueueError from "../../QueueError.ts"
 
 /** Reasons that are found before anything takes effect, and may be one request's alone. */
 const ofOneRequest: ReadonlySet<QueueError.Reason["_tag"]> = new Set<QueueError.Reason["_tag"]>([
@@ -33,7 +33,8 @@ export const divide = <E extends Counted>(
   if (Exit.isSuccess(exit) || requests.length === 1) return undefined
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   if (error === undefined || !ofOneRequest.has(error.reason._tag)) return undefined
-  const named = error.reason._tag === "MessageTooLarge" ? placeOf(requests, error.reason.index) : -1
+  const item = QueueError.indexOf(error)
+  const named = item === undefined ? -1 : placeOf(requests, item)
   const cuts = named < 0 ? [Math.ceil(requests.length / 2)] : [named, named + 1]
   return [0, ...cuts]
     .map((from, index) => requests.slice(from, cuts[index]))

@@ -1,10 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
 import type * as Outcome from "../../Outcome.ts"
-import type * as QueueError from "../../QueueError.ts"
+import * as QueueError from "../../QueueError.ts"
 import type * as SessionId from "../../SessionId.ts"
+import * as placed from "../placed.ts"
 import { divide } from "./divide.ts"
 import * as LinkedList from "./linkedList.ts"
 import { type Ordered, type Place, SessionOrder } from "./sessionOrder.ts"
@@ -362,24 +364,60 @@ export class Lane<I, A> {
         return Effect.forEach(parts, (part) => this.#callAll(part), { discard: true })
       }
       const isWhole = Exit.isFailure(exit) || exit.value.length === items.length
-      this.#answer(entries, isWhole ? exit : tooFew)
-      return Effect.void
+      return this.#answer(entries, isWhole ? exit : tooFew)
     })
   }
 
+  /** Answers everybody, but those who failed by another's fault alone: they are called for again. */
   #answer(
     entries: ReadonlyArray<Entry<I, A>>,
     exit: Exit.Exit<ReadonlyArray<Outcome.Outcome<A>>, QueueError.QueueError>
-  ): void {
+  ): Effect.Effect<void> {
+    const again: Array<Effect.Effect<void>> = []
     let from = 0
     for (const entry of entries) {
       const to = from + entry.request.items.length
-      // An interrupted one is gone from the set, and its outcomes are nobody's.
-      if (this.#entries.delete(entry)) {
-        entry.resume(Exit.isSuccess(exit) ? Exit.succeed(exit.value.slice(from, to)) : exit)
+      if (Exit.isFailure(exit) || entries.length === 1) {
+        this.#end(entry, exit)
+      } else {
+        const outcomes = exit.value.slice(from, to)
+        const innocent = innocentIn(outcomes, from)
+        if (innocent === undefined) this.#end(entry, Exit.succeed(outcomes))
+        else if (innocent.length === 0) this.#end(entry, Exit.succeed(ownOf(outcomes, from)))
+        else again.push(this.#callAgain(entry, ownOf(outcomes, from), innocent))
       }
       from = to
     }
+    // One after the other: they may be of one session.
+    return again.length === 0
+      ? Effect.void
+      : Effect.forEach(again, (call) => call, { discard: true })
+  }
+
+  /** An interrupted one is gone from the set, and its outcomes are nobody's. */
+  #end(entry: Entry<I, A>, answer: Answer<A>): void {
+    if (this.#entries.delete(entry)) entry.resume(answer)
+  }
+
+  /** A request alone, or what is in these places of it where the rest has its outcomes. */
+  #callAgain(
+    entry: Entry<I, A>,
+    outcomes: ReadonlyArray<Outcome.Outcome<A>>,
+    places: ReadonlyArray<number>
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (places.length === outcomes.length) return this.#callAll([entry])
+      if (!this.#entries.has(entry)) return Effect.void
+      const { call, items } = entry.request
+      const some = items.filter((_, place) => places.includes(place))
+      const called = Effect.match(withSpans(call(some), [entry]), {
+        onFailure: (error) => some.map(() => Result.fail(error)),
+        onSuccess: (made) => made
+      })
+      return Effect.map(Effect.exit(called), (exit) => {
+        this.#end(entry, joined(outcomes, places, exit))
+      })
+    })
   }
 
   /** A lane that nobody uses is forgotten. */
@@ -388,6 +426,42 @@ export class Lane<I, A> {
     this.#alarm?.interruptUnsafe()
     this.#onIdle()
   }
+}
+
+const isSuccess = (outcome: Outcome.Outcome<unknown>): boolean => Result.isSuccess(outcome)
+
+/** The outcomes of a request as if it had been called alone: what an error names is in its own call. */
+const ownOf = <A>(
+  outcomes: ReadonlyArray<Outcome.Outcome<A>>,
+  from: number
+): ReadonlyArray<Outcome.Outcome<A>> => placed.outcomes(outcomes, (index) => index - from)
+
+/**
+ * The places of a request that began at `from` in a merged call whose errors name a message of another
+ * one: nothing of theirs took effect. Mostly nothing failed at all.
+ */
+const innocentIn = (
+  outcomes: ReadonlyArray<Outcome.Outcome<unknown>>,
+  from: number
+): ReadonlyArray<number> | undefined => {
+  if (outcomes.every(isSuccess)) return undefined
+  const to = from + outcomes.length
+  return outcomes.flatMap((outcome, place) => {
+    const index = Result.isFailure(outcome) ? QueueError.indexOf(outcome.failure) : undefined
+    return index === undefined || (index >= from && index < to) ? [] : [place]
+  })
+}
+
+/** Outcomes of which those in some places are what a call for these alone was answered. */
+const joined = <A>(
+  outcomes: ReadonlyArray<Outcome.Outcome<A>>,
+  places: ReadonlyArray<number>,
+  exit: Exit.Exit<ReadonlyArray<Outcome.Outcome<A>>>
+): Exit.Exit<ReadonlyArray<Outcome.Outcome<A>>> => {
+  if (Exit.isFailure(exit)) return exit
+  if (exit.value.length !== places.length) return tooFew
+  const made = placed.outcomes(exit.value, (index) => places[index] ?? index)
+  return Exit.succeed(outcomes.map((outcome, place) => made[places.indexOf(place)] ?? outcome))
 }
 
 const spansOf = <I, A>(entries: ReadonlyArray<Entry<I, A>>): ReadonlySet<Tracer.AnySpan> => {

@@ -6,10 +6,11 @@ import * as Result from "effect/Result"
 import {
   type Capabilities,
   Defaults,
-  Message,
+  type Message,
   type Outcome,
   QueueError,
-  type QueueProvider
+  type QueueProvider,
+  SendCalls
 } from "@queue-runtime/core"
 import { provider } from "../errors.ts"
 import { sizeOf } from "../size.ts"
@@ -27,6 +28,8 @@ type Sent = QueueProvider.Sent | OutOfOrder
 
 /** A message of a call, as SQS takes it. */
 interface Item {
+  /** Its place in the call. */
+  readonly index: number
   readonly message: Message.Stamped
   readonly entry: SendEntry
   readonly bytes: number
@@ -52,8 +55,7 @@ const isTooLate = (message: Message.Message, delayMax: Duration.Duration, now: n
 
 /** Why this message cannot be sent, whatever becomes of the others. */
 const problemOf = (
-  { bytes, message }: Item,
-  index: number,
+  { bytes, index, message }: Item,
   capabilities: Capabilities.Capabilities,
   maximumBytes: number,
   now: number
@@ -74,23 +76,20 @@ const problemOf = (
     : undefined
 }
 
-/** Why nothing of the call can be sent. */
-const problemOfAll = (
+/** Why nothing of the call can be sent, whatever its bytes are in all. */
+const problemOfAny = (
   items: ReadonlyArray<Item>,
   capabilities: Capabilities.Capabilities,
   maximumBytes: number,
   now: number
 ): QueueError.Reason | undefined => {
-  const { sendCountMax, sendSizeMax } = capabilities
+  const { sendCountMax } = capabilities
   if (items.length > sendCountMax) return tooMany(sendCountMax)
-  for (const [index, item] of items.entries()) {
-    const problem = problemOf(item, index, capabilities, maximumBytes, now)
+  for (const item of items) {
+    const problem = problemOf(item, capabilities, maximumBytes, now)
     if (problem !== undefined) return problem
   }
-  const total = items.reduce((sum, { message }) => sum + Message.size(message), 0)
-  if (total <= sendSizeMax) return undefined
-  const problem = `must have at most ${sendSizeMax} bytes in one call; got ${total}`
-  return new QueueError.ValidationFailed({ field: "messages", problem })
+  return undefined
 }
 
 /** Cut where the bytes of one call are over. */
@@ -110,6 +109,10 @@ const cut = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>> => 
 
 type Answers = ReadonlyMap<Item, Outcome.Outcome<SentEntry>>
 
+/** An error of one call to SQS: a message that it names is named by its place among all of them. */
+const inAll = (error: QueueError.QueueError, items: ReadonlyArray<Item>): QueueError.QueueError =>
+  QueueError.mapIndex(error, (index) => items[index]?.index ?? index)
+
 /** One call; where it failed as a whole, nobody knows of any of it. */
 const call = (line: Line, items: ReadonlyArray<Item>): Effect.Effect<Answers> =>
   Effect.match(
@@ -120,10 +123,16 @@ const call = (line: Line, items: ReadonlyArray<Item>): Effect.Effect<Answers> =>
       )
     ),
     {
-      onFailure: (error) => new Map(items.map((item) => [item, Result.fail(error)] as const)),
+      onFailure: (error) => {
+        const own = inAll(error, items)
+        return new Map(items.map((item) => [item, Result.fail(own)] as const))
+      },
       onSuccess: (outcomes) =>
         new Map(
-          items.map((item, index) => [item, outcomes[index] ?? Result.fail(line.closed("send"))])
+          items.map((item, index) => {
+            const outcome = outcomes[index] ?? Result.fail(line.closed("send"))
+            return [item, Result.mapError(outcome, (error) => inAll(error, items))]
+          })
         )
     }
   )
@@ -187,11 +196,15 @@ export const send = Effect.fnUntraced(function* (
   if (line.shared.isClosed) return yield* Effect.fail(line.closed("send"))
   const now = yield* Clock.currentTimeMillis
   const { bodyEncoding, fifo, sendOrder } = line.settings
-  const items = messages.map((message): Item => {
+  const items = messages.map((message, index): Item => {
     const entry = wire.toWire(message, { isFifo: fifo, bodyEncoding, now })
-    return { message, entry, bytes: sizeOf(entry) }
+    return { index, message, entry, bytes: sizeOf(entry) }
   })
-  const problem = problemOfAll(items, capabilities, line.settings.messageSizeMax, now)
+  const { sendSizeMax } = capabilities
+  const problem =
+    problemOfAny(items, capabilities, line.settings.messageSizeMax, now) ??
+    // The bytes of all are those that the client cuts by.
+    SendCalls.refusal(messages, { sendSizeMax })
   if (problem !== undefined) return yield* Effect.fail(line.error(problem, "send"))
   const isStrict = fifo && sendOrder === "strict"
   const sending = isStrict ? strictly(line, items) : calls(line, items)
