@@ -1,23 +1,41 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { ClaimCheck, MemoryBlobStore } from "@queue-runtime/claim-check"
 import {
   Backoff,
+  BlobStore,
   HandlerFailure,
   Message,
+  MessageId,
   ProviderMetrics,
   QueueAddress,
   QueueClient,
+  QueueError,
   QueueName,
+  QueueProvider,
   QueueWorker,
   SessionId,
+  SessionStore,
   Telemetry
 } from "@queue-runtime/core"
 import { KeyProviderMemory, NodeCrypto, Sealing } from "@queue-runtime/crypto"
 import { AwsProvider } from "@queue-runtime/provider-aws"
 import { MemoryProvider } from "@queue-runtime/provider-memory"
 import { CircuitBreaker, HandlerBreaker, Retry } from "@queue-runtime/resilience"
+import { SessionLeases, SessionStoreMemory } from "@queue-runtime/session-store"
 import { SessionLifecycle, SessionWorker } from "@queue-runtime/sessions"
 import { SqsEmulator } from "@queue-runtime/sqs-emulator"
-import { DateTime, Deferred, Effect, Fiber, Layer, Metric, Redacted, References } from "effect"
+import {
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  Layer,
+  Metric,
+  Option,
+  Redacted,
+  References
+} from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import * as Schema from "effect/Schema"
 import { parse } from "yaml"
@@ -149,6 +167,86 @@ const onSqs = Effect.gen(function* () {
   }).pipe(Effect.scoped, Effect.provide(live))
 }).pipe(Effect.scoped)
 
+const down = Effect.fail(
+  QueueError.make(new QueueError.ConnectionFailed({ detail: "ECONNREFUSED" }))
+)
+
+/** A broker of its own, in which nothing fails. */
+const broker = Layer.fresh(
+  MemoryProvider.layer({ queues: { orders: {}, events: { sessions: true } } })
+)
+
+/** A body that goes through a store, one that is gone, and a sweep that can remove one of two blobs. */
+const onClaims = Effect.gen(function* () {
+  const store = yield* MemoryBlobStore.make()
+  const failing: BlobStore.Service = {
+    ...store,
+    delete: (key) => (key.endsWith("stays") ? down : store.delete(key))
+  }
+  const live = QueueClient.layer().pipe(
+    Layer.provide(ClaimCheck.layer({ threshold: 100 })),
+    Layer.provideMerge(broker),
+    Layer.provideMerge(Layer.succeed(BlobStore.BlobStore, failing))
+  )
+  yield* Effect.gen(function* () {
+    const client = yield* QueueClient.QueueClient
+    yield* client.send(orders, yield* Message.bytes(new Uint8Array(1_000)))
+    const [received] = yield* client.receive(orders)
+    assert(received !== undefined)
+    yield* client.complete(received)
+    yield* client.send(orders, yield* Message.bytes(new Uint8Array(1_000)))
+    const { entries } = yield* store.list({ prefix: "" })
+    for (const { key } of entries) yield* store.delete(key)
+    yield* client.receive(orders, { wait: 0 })
+    for (const name of ["goes", "stays"]) {
+      yield* failing.put(`queue-runtime/orders/${name}`, new Uint8Array(1))
+    }
+    yield* Effect.sleep("5 millis")
+    yield* ClaimCheck.sweep({ olderThan: 0, force: true })
+    // A store that is down is a failure of its calls.
+    const broken = yield* ClaimCheck.make(yield* QueueProvider.QueueProvider, {
+      threshold: 100
+    }).pipe(Effect.provideService(BlobStore.BlobStore, { ...store, put: () => down }))
+    const message = Message.stamp(
+      yield* Message.bytes(new Uint8Array(1_000)),
+      MessageId.makeUnsafe("lost")
+    )
+    yield* Effect.ignore(broken.send(orders, [message]))
+  }).pipe(Effect.scoped, Effect.provide(live))
+})
+
+/** A lease that is released, one that is asked for meanwhile, one that runs out, and a store that fails. */
+const onLeases = Effect.gen(function* () {
+  const memoryStore = yield* SessionStoreMemory.make()
+  const store: SessionStore.Service = { ...memoryStore, renew: () => down }
+  const provider = yield* QueueProvider.QueueProvider
+  const lease = (options: SessionLeases.Options = {}) =>
+    SessionLeases.make(provider, options).pipe(
+      Effect.provideService(SessionStore.SessionStore, store)
+    )
+  const first = (yield* lease({ lease: "1 second" })).provider
+  const asked = { wait: Duration.seconds(1) }
+  const sessionId = SessionId.makeUnsafe("pull/2")
+  const message = Message.stamp(
+    yield* Message.text("leased"),
+    MessageId.makeUnsafe("leased"),
+    sessionId
+  )
+  yield* first.send(events, [message])
+  yield* Effect.scoped(first.acceptSession(events, asked))
+  yield* memoryStore.acquire({
+    queue: events,
+    sessionId,
+    holder: "another",
+    duration: Duration.millis(300)
+  })
+  yield* Effect.ignore(first.acceptSession(events, { ...asked, sessionId }))
+  yield* Effect.sleep("400 millis")
+  const held = Option.getOrThrow(yield* first.acceptSession(events, asked))
+  yield* Effect.ignore(held.renewLock)
+  yield* held.lost ?? Effect.void
+}).pipe(Effect.scoped, Effect.provide(broker))
+
 const sending = Effect.gen(function* () {
   const client = yield* QueueClient.QueueClient
   // Of the provider alone nothing tries again.
@@ -168,6 +266,8 @@ const exposition = Effect.gen(function* () {
   yield* Effect.provide(receiving, stack("june"))
   yield* gauges
   yield* onSqs
+  yield* onClaims
+  yield* onLeases
   return { text: yield* PrometheusMetrics.format(), series: yield* Metric.snapshot }
 }).pipe(Effect.provide(Layer.provideMerge(memory, registry)))
 
@@ -242,7 +342,7 @@ interface Named {
 const listed: ReadonlyMap<string, Named> = new Map(
   Array.from(
     Repository.read("docs/telemetry.md").text.matchAll(
-      /^\| `([^`]+)` \| (\w+(?:, s)?) \| [^|]+ \| [^|]+ \| ([^|]+) \|$/gmu
+      /^\| `([^`]+)` \| (\w+(?:, (?:s|By))?) \| [^|]+ \| [^|]+ \| ([^|]+) \|$/gmu
     ),
     ([, name = "", kind = "", words = ""]) => {
       const attributes =

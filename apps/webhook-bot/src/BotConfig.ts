@@ -19,7 +19,8 @@
  * | `NOTIFY_BREAKER_OPEN_SECONDS` | pause before it is asked again | 30 |
  *
  * The others of core's `Settings` work too, those of `ResilienceConfig`, for sealed bodies those of
- * `SealingConfig`, and for bodies above what the queue takes those of `ClaimCheckConfig`.
+ * `SealingConfig`, for bodies above what the queue takes those of `ClaimCheckConfig`, and for sessions that
+ * stay their holder's those of `SessionLeasesConfig`.
  *
  * @since 0.1.0
  */

@@ -13,7 +13,8 @@
  * 4. `Batching`: merges concurrent sends and settlements
  * 5. `Health`, which `/healthz` and `/readyz` show; below it circuit breaker, then retry, then time-out
  * 6. telemetry: a span and a duration an attempt
- * 7. the provider that `QUEUE_PROVIDER` names
+ * 7. leases of sessions, where the environment names a store for them (`SessionLeasesConfig`); then the
+ *    provider that `QUEUE_PROVIDER` names
  *
  * A stage that comes later stands here as one `Layer.provide` at its place, and a provider as one line of
  * the record below. The bots, the server and the tests know none of it.
@@ -32,6 +33,7 @@ import {
 } from "@queue-runtime/core"
 import { SealingConfig } from "@queue-runtime/crypto"
 import { ResilienceConfig } from "@queue-runtime/resilience"
+import { SessionLeasesConfig } from "@queue-runtime/session-store"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -141,6 +143,14 @@ const stores = {
     )
 }
 
+/** The store of leases that needs an SDK: loaded when `QUEUE_SESSION_STORE` names it. */
+const sessionStores = {
+  "aws-dynamodb": () =>
+    import("@queue-runtime/session-store/aws-dynamodb").then(({ SessionStoreDynamoDb }) =>
+      SessionStoreDynamoDb.layerConfig()
+    )
+}
+
 const wrapped = ({ around = identity }: Options) =>
   Layer.effect(QueueProvider.QueueProvider, Effect.map(QueueProvider.QueueProvider, around))
 
@@ -164,6 +174,7 @@ export const layer = (
     Layer.provideMerge(Health.layer({ queues: [options.queue] })),
     Layer.provide(ResilienceConfig.layer()),
     Layer.provide(Telemetry.layer()),
+    Layer.provide(SessionLeasesConfig.layer({ stores: sessionStores })),
     Layer.provide(wrapped(options)),
     Layer.provide(
       ProviderSelection.layer(

@@ -93,6 +93,15 @@ describe("QueueStack", () => {
     })
   )
 
+  it.live("R4.4 leases stand directly around the provider, where a store of them is named", () =>
+    Effect.gen(function* () {
+      const leased = yield* inEnvironment({ QUEUE_SESSION_STORE: "memory" })
+      assert.deepStrictEqual(leased.stack.slice(-3), ["telemetry", "session-leases", "memory"])
+      const { reason } = yield* Effect.flip(inEnvironment({ QUEUE_SESSION_STORE: "aws-dynamodb" }))
+      assert.match(reason.message, /^QUEUE_SESSION_STORE_TABLE: must be set/u)
+    })
+  )
+
   it.live("R8.1 what the broker has is sealed, and what the bots get is not", () =>
     Effect.gen(function* () {
       const broker = Broker.make(1_000)

@@ -71,6 +71,7 @@ import {
   type Verdict
 } from "@queue-runtime/core"
 import * as claims from "./internal/claim.ts"
+import * as claimMetrics from "./internal/claimMetrics.ts"
 import { Lanes } from "./internal/lanes.ts"
 import * as resolving from "./internal/resolving.ts"
 
@@ -155,6 +156,12 @@ const unsendable = QueueError.validationFailed(
   `the body of the message is not in the store ("${unclaimed}" says why): it cannot be sent again`
 )
 
+/** A blob, and the queue of its message. */
+interface Place {
+  readonly key: string
+  readonly queue: QueueName.QueueName
+}
+
 /** A message of its claim, and the blob that is to be put for it. */
 interface Claimed {
   readonly message: Message.Stamped
@@ -201,6 +208,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<QueueProvider.Service, QueueError.QueueError, BlobStore.BlobStore> {
   const store = yield* BlobStore.BlobStore
   const { isDeleted, prefix, sizeMax, threshold } = yield* read(store, options)
+  const metricsOf = claimMetrics.make(self.name, store)
   const larger = makeLarger(sizeMax)
   const lanes = new Lanes()
   /** By the receipt itself: it is forgotten with it. */
@@ -223,36 +231,20 @@ export const make = Effect.fnUntraced(function* (
     messages: ReadonlyArray<Message.Stamped>
   ): QueueError.QueueError | undefined => {
     if (messages.some(isUnclaimed)) return unsendable
-    const { messageSizeMax: maximumBytes, sendSizeMax } = capabilities(queue)
-    let most = 0
-    for (const message of messages) most += Message.sizeAtMost(message)
-    if (most <= maximumBytes) return undefined
-    let total = 0
-    for (const [index, message] of messages.entries()) {
-      const actualBytes = Message.size(message)
-      total += actualBytes
-      if (actualBytes > maximumBytes) {
-        return QueueError.make(new QueueError.MessageTooLarge({ actualBytes, maximumBytes, index }))
-      }
-    }
-    return total <= sendSizeMax
-      ? undefined
-      : QueueError.validationFailed(
-          "messages",
-          `must have at most ${sendSizeMax} bytes in one call; got ${total}`
-        )
+    const reason = SendCalls.refusal(messages, capabilities(queue))
+    return reason === undefined ? undefined : QueueError.make(reason)
   }
 
-  const remove = (key: string): Effect.Effect<void> =>
-    store
-      .delete(key)
+  const remove = ({ key, queue }: Place): Effect.Effect<void> =>
+    metricsOf(queue)
+      .store.delete(key)
       .pipe(
         Effect.catch((error) =>
           Effect.logWarning(`the blob ${key} stays until it is swept: ${error.message}`)
         )
       )
 
-  const removeAll = (some: ReadonlyArray<string>): Effect.Effect<void> =>
+  const removeAll = (some: ReadonlyArray<Place>): Effect.Effect<void> =>
     some.length === 0 ? Effect.void : Effect.forEach(some, remove, { concurrency, discard: true })
 
   /** A key that nobody has, or that of the same message with the same body. */
@@ -270,7 +262,7 @@ export const make = Effect.fnUntraced(function* (
     }))
     if (!Capabilities.isSupported(deduplication)) return yield* own
     const key = claims.keyOf(folder, messageId, digest)
-    const { entries } = yield* store.list({ prefix: key, max: 1 })
+    const { entries } = yield* metricsOf(queue).store.list({ prefix: key, max: 1 })
     const found = entries.find((entry) => entry.key === key)
     if (found === undefined) return { key, isOwn: false, isThere: false }
     const age = (yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(found.putAt)
@@ -305,7 +297,7 @@ export const make = Effect.fnUntraced(function* (
   ): Effect.Effect<void, QueueError.QueueError> =>
     isThere
       ? Effect.void
-      : store.put(key, body, {
+      : metricsOf(queue).store.put(key, body, {
           metadata: {
             queue: queue.slice(0, Defaults.blobMetadataLengthMax),
             messageid: messageId.trim() || "-"
@@ -323,19 +315,19 @@ export const make = Effect.fnUntraced(function* (
       if (isLarge(message, messageSizeMax)) claimed.set(index, yield* claim(queue, message, index))
     }
     const all = [...claimed.values()]
-    const made = all.filter(({ isThere }) => !isThere)
+    const made = all
+      .filter(({ isThere }) => !isThere)
+      .map(({ isOwn, key }) => ({ key, queue, isOwn }))
     yield* Effect.forEach(all, (one) => put(queue, one), { concurrency, discard: true }).pipe(
       // Another sender of the same message may have the same key, and succeed.
-      Effect.onError(() =>
-        Effect.forkDetach(removeAll(made.filter(({ isOwn }) => isOwn).map(({ key }) => key)))
-      )
+      Effect.onError(() => Effect.forkDetach(removeAll(made.filter(({ isOwn }) => isOwn))))
     )
     const small = messages.map((message, index) => claimed.get(index)?.message ?? message)
     return yield* Effect.onExit(SendCalls.send(self, queue, small), (exit) => {
       if (Exit.isFailure(exit)) {
         const error = Exit.findErrorOption(exit)
         const isSure = Option.isSome(error) && isSurelyNotSent(error.value)
-        return isSure ? removeAll(made.map(({ key }) => key)) : Effect.void
+        return isSure ? removeAll(made) : Effect.void
       }
       const orphans = exit.value.flatMap((outcome, index) => {
         const one = claimed.get(index)
@@ -344,7 +336,7 @@ export const make = Effect.fnUntraced(function* (
           !one.isThere &&
           Result.isFailure(outcome) &&
           isSurelyNotSent(outcome.failure)
-        return isOrphan ? [one.key] : []
+        return isOrphan ? [{ key: one.key, queue }] : []
       })
       return removeAll(orphans)
     })
@@ -364,10 +356,11 @@ export const make = Effect.fnUntraced(function* (
     })
 
   const resolve = (
+    { store: measured }: claimMetrics.ClaimMetrics,
     folder: string,
     message: ReceivedMessage.ReceivedMessage
   ): Effect.Effect<resolving.Resolved<ReceivedMessage.ReceivedMessage>> =>
-    Effect.map(resolving.resolve(store, folder, message), (resolved) => {
+    Effect.map(resolving.resolve(measured, folder, message), (resolved) => {
       // Proved by its digest alone: who sends a claim to a blob of others does not have it deleted.
       if (resolved._tag === "Opened" && resolved.key !== undefined) {
         keys.set(message.receipt, resolved.key)
@@ -377,7 +370,8 @@ export const make = Effect.fnUntraced(function* (
 
   const resolveAll = (address: QueueAddress.QueueAddress, messages: Messages) => {
     const folder = resolving.folderFor(prefix, address)
-    return Effect.forEach(messages, (message) => resolve(folder, message), { concurrency })
+    const metrics = metricsOf(address.queue)
+    return Effect.forEach(messages, (message) => resolve(metrics, folder, message), { concurrency })
   }
 
   /** With its body, or as it lies there with why that is not here. */
@@ -405,7 +399,9 @@ export const make = Effect.fnUntraced(function* (
     }
     const { description, reason } = unresolved
     const log = Effect.logError(`a message was rejected: ${reason}: ${description}`)
-    return Effect.as(annotated(log), PutAside.rejected(below, { reason, description, delay }))
+    return Effect.andThen(metricsOf(queue).rejected(reason), annotated(log)).pipe(
+      Effect.as(PutAside.rejected(below, { reason, description, delay }))
+    )
   }
 
   const settleBelow: PutAside.Settle = (receipts, verdict) => self.settle(receipts, verdict)
@@ -453,6 +449,7 @@ export const make = Effect.fnUntraced(function* (
     messages: ReadonlyArray<ReceivedMessage.PeekedMessage>
   ) {
     const folder = resolving.folderFor(prefix, address)
+    const { store: measured } = metricsOf(address.queue)
     const found: Array<ReceivedMessage.PeekedMessage> = []
     let bytes = 0
     for (const message of messages) {
@@ -460,7 +457,7 @@ export const make = Effect.fnUntraced(function* (
       const length = decoded._tag === "Claim" ? decoded.claim.length : 0
       const isEnough = length > 0 && bytes + length > Defaults.claimCheckPeekSizeMax
       if (isEnough && found.length > 0) break
-      const one = shown(message, yield* resolving.resolve(store, folder, message))
+      const one = shown(message, yield* resolving.resolve(measured, folder, message))
       bytes += one.body.byteLength
       found.push(one)
     }
@@ -471,18 +468,21 @@ export const make = Effect.fnUntraced(function* (
     (settle: PutAside.Settle): PutAside.Settle =>
     (receipts, verdict) =>
       isDeleted && verdict._tag === "Complete"
-        ? Effect.tap(settle(receipts, verdict), (outcomes) => removeAll(keysOf(receipts, outcomes)))
+        ? Effect.tap(settle(receipts, verdict), (outcomes) =>
+            removeAll(placesOf(receipts, outcomes))
+          )
         : settle(receipts, verdict)
 
   /** The blobs of those that are completed; where nobody can tell, the sweeper's are left to it. */
-  const keysOf = (
+  const placesOf = (
     receipts: ReadonlyArray<Receipt.Receipt>,
     outcomes: ReadonlyArray<Outcome.Outcome<void>>
-  ): ReadonlyArray<string> =>
+  ): ReadonlyArray<Place> =>
     receipts.flatMap((receipt, index) => {
       const outcome = outcomes[index]
       const isDone = outcome !== undefined && Result.isSuccess(outcome)
-      return isDone ? (keys.get(receipt) ?? []) : []
+      const key = isDone ? keys.get(receipt) : undefined
+      return key === undefined ? [] : [{ key, queue: receipt.address.queue }]
     })
 
   const sessionOf = (session: QueueSession.QueueSession): QueueSession.QueueSession => {
@@ -673,13 +673,17 @@ export const sweep = Effect.fnUntraced(function* (
   const removed = (entry: BlobStore.Entry): Effect.Effect<void> =>
     Effect.matchEffect(store.delete(entry.key), {
       onSuccess: () =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           swept.deleted++
+          return claimMetrics.swept()
         }),
       onFailure: (error) =>
         Effect.suspend(() => {
           swept.failed++
-          return Effect.logWarning(`the blob ${entry.key} could not be swept: ${error.message}`)
+          return Effect.andThen(
+            claimMetrics.swept(error),
+            Effect.logWarning(`the blob ${entry.key} could not be swept: ${error.message}`)
+          )
         })
     })
   let cursor: string | undefined

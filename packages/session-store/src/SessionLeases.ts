@@ -45,14 +45,15 @@ import {
   QueueProvider,
   type QueueSession,
   type ReceivedMessage,
-  SessionStore,
-  Setting
+  SessionStore
 } from "@queue-runtime/core"
 import { accept, type Accepting } from "./internal/accepting.ts"
 import { Aside } from "./internal/aside.ts"
 import { Deliveries } from "./internal/deliveries.ts"
 import { type Granted, HeldLease } from "./internal/heldLease.ts"
 import { keyOf } from "./internal/keyOf.ts"
+import * as leaseMetrics from "./internal/leaseMetrics.ts"
+import * as settings from "./internal/settings.ts"
 
 /**
  * How long a lease lasts, and whose it is.
@@ -160,6 +161,7 @@ const leased = (
 ): QueueSession.QueueSession => {
   const { session } = held
   const { queue, sessionId } = session
+  const keeps = hasOwnState ? "broker" : "store"
   return {
     queue,
     sessionId,
@@ -180,13 +182,14 @@ const leased = (
     lost: held.lost,
     renewLock: Effect.suspend(() => held.renewed),
     state: Effect.suspend(() =>
-      held.guarded("state", hasOwnState ? session.state : store.readState(held.lease))
+      held.guarded("state", hasOwnState ? session.state : store.readState(held.lease), keeps)
     ),
     setState: (state) =>
       Effect.suspend(() =>
         held.guarded(
           "setState",
-          hasOwnState ? session.setState(state) : store.writeState(held.lease, state)
+          hasOwnState ? session.setState(state) : store.writeState(held.lease, state),
+          keeps
         )
       )
   }
@@ -219,9 +222,9 @@ export const make = Effect.fnUntraced(function* (
   const declared = makeDeclared(duration)
   const deliveries = new Deliveries()
   const aside = new Aside(scope)
-  const accepting: Omit<Accepting, "restore"> = {
+  const metricsOf = leaseMetrics.make(self.name, store)
+  const accepting: Omit<Accepting, "metrics" | "restore"> = {
     self,
-    store,
     duration,
     holder,
     scope,
@@ -238,7 +241,9 @@ export const make = Effect.fnUntraced(function* (
   const hold = Effect.fnUntraced(function* (granted: Granted) {
     const { queue } = granted.session
     aside.forget(keyOf(granted.lease))
-    const held = new HeldLease(accepting, granted)
+    const metrics = metricsOf(queue)
+    const held = new HeldLease({ ...accepting, metrics }, granted)
+    yield* held.begin
     open.add(held)
     deliveries.open(held)
     yield* Effect.addFinalizer(() =>
@@ -250,14 +255,14 @@ export const make = Effect.fnUntraced(function* (
     )
     yield* Effect.forkScoped(held.watch)
     const hasOwnState = Capabilities.isSupported(self.capabilities(queue).sessionState)
-    return leased(held, store, deliveries, hasOwnState)
+    return leased(held, metrics.store, deliveries, hasOwnState)
   })
 
   const acceptSession: QueueProvider.Service["acceptSession"] = (queue, asked) =>
     Capabilities.isSupported(self.capabilities(queue).sessions)
       ? Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(
-            accept({ ...accepting, restore }, queue, asked),
+            accept({ ...accepting, metrics: metricsOf(queue), restore }, queue, asked),
             Option.match({
               onNone: () => Effect.succeedNone,
               onSome: (granted) => Effect.asSome(hold(granted))
@@ -352,25 +357,7 @@ export const layer = (
     })
   )
 
-const { described, duration, formatDuration } = Setting
-
-const schema = Schema.Struct({
-  lease: Schema.optionalKey(duration({ unit: "seconds", minimum: 1, maximum: 86_400 })).pipe(
-    described({
-      description: "How long the lease of a session outlives its last renewal.",
-      variable: "QUEUE_SESSION_LEASE_SECONDS",
-      default: formatDuration(Defaults.sessionLeaseDuration)
-    })
-  ),
-  holder: Schema.optionalKey(Schema.NonEmptyString).pipe(
-    described({
-      description: "Who holds a session, for people who look into the store.",
-      variable: "QUEUE_SESSION_HOLDER",
-      rule: "must not be empty",
-      default: "a random id"
-    })
-  )
-})
+const schema = Schema.Struct(settings.leases)
 
 /**
  * The settings as a section of a file: `sessionLeases` stands at its top.
@@ -378,7 +365,7 @@ const schema = Schema.Struct({
  * @category configuration
  * @since 0.1.0
  */
-export const section: Configuration.Section<typeof schema.Type> = { root: "sessionLeases", schema }
+export const section: Configuration.Section<typeof schema.Type> = { root: settings.root, schema }
 
 /**
  * {@link layer} with its settings from the environment (Effect's `ConfigProvider`); what code says wins.

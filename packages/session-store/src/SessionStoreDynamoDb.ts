@@ -47,13 +47,13 @@ import {
   MessageId,
   QueueError,
   SdkVersion,
-  SessionStore,
-  Setting
+  SessionStore
 } from "@queue-runtime/core"
 import { call } from "./internal/dynamoCall.ts"
 import { keyOf } from "./internal/keyOf.ts"
 import { Observed, overAt } from "./internal/observed.ts"
 import { problemOf } from "./internal/onlyTls.ts"
+import * as settings from "./internal/settings.ts"
 import { stateProblem } from "./internal/stateProblem.ts"
 import { time } from "./internal/time.ts"
 
@@ -415,54 +415,20 @@ export const layer = (
 ): Layer.Layer<SessionStore.SessionStore, QueueError.QueueError> =>
   Layer.effect(SessionStore.SessionStore, make(options))
 
-const { described, duration, formatDuration, whole } = Setting
-
-const year = 365 * 86_400
-
-const schema = Schema.Struct({
-  table: Schema.NonEmptyString.pipe(
-    described({
-      description: "The table of DynamoDB.",
-      variable: "QUEUE_SESSION_STORE_TABLE",
-      rule: "must not be empty"
-    })
-  ),
-  keyPrefix: Schema.optionalKey(Schema.String).pipe(
-    described({
-      description: "Stands before every key of the table.",
-      variable: "QUEUE_SESSION_STORE_KEY_PREFIX"
-    })
-  ),
-  retention: Schema.optionalKey(duration({ unit: "seconds", minimum: 1, maximum: year })).pipe(
-    described({
-      description: "How long a session that nobody touches is kept.",
-      variable: "QUEUE_SESSION_STORE_RETENTION_SECONDS",
-      default: formatDuration(Defaults.sessionStoreRetention)
-    })
-  ),
-  stateSizeMax: Schema.optionalKey(whole(1, Defaults.sessionStoreStateSizeMax)).pipe(
-    described({
-      description: "Bytes of one state.",
-      variable: "QUEUE_SESSION_STORE_STATE_SIZE_MAX",
-      default: Defaults.sessionStoreStateSizeMax
-    })
-  ),
-  timeout: Schema.optionalKey(duration({ unit: "seconds", minimum: 0.001, maximum: 300 })).pipe(
-    described({
-      description: "How long one call may take.",
-      variable: "QUEUE_SESSION_STORE_TIMEOUT_SECONDS",
-      default: formatDuration(Defaults.sessionStoreTimeout)
-    })
-  )
-})
+const schema = Schema.Struct(settings.dynamoDb)
 
 /**
- * The settings as a section of a file: `sessionTable` stands at its top.
+ * The settings as a section of a file: `sessionLeases` stands at its top, as of the leases themselves.
  *
  * @category configuration
  * @since 0.1.0
  */
-export const section: Configuration.Section<typeof schema.Type> = { root: "sessionTable", schema }
+export const section: Configuration.Section<typeof schema.Type> = { root: settings.root, schema }
+
+const unnamed = QueueError.configurationInvalid(
+  "QUEUE_SESSION_STORE_TABLE",
+  "must be set to the name or the ARN of a table"
+)
 
 /**
  * {@link layer} with its settings from the environment (Effect's `ConfigProvider`); what code says wins.
@@ -470,7 +436,7 @@ export const section: Configuration.Section<typeof schema.Type> = { root: "sessi
  *
  * | variable | setting | default |
  * |---|---|---|
- * | `QUEUE_SESSION_STORE_TABLE` | `table` | none |
+ * | `QUEUE_SESSION_STORE_TABLE` | `table` | required |
  * | `QUEUE_SESSION_STORE_KEY_PREFIX` | `keyPrefix` | none |
  * | `QUEUE_SESSION_STORE_RETENTION_SECONDS` | `retention` | 2592000 |
  * | `QUEUE_SESSION_STORE_STATE_SIZE_MAX` | `stateSizeMax` | 262144 |
@@ -484,14 +450,19 @@ export const section: Configuration.Section<typeof schema.Type> = { root: "sessi
 export const layerConfig = (
   overrides: Partial<Options> = {}
 ): Layer.Layer<SessionStore.SessionStore, QueueError.QueueError> => {
-  const { client, observedMax, ...settings } = overrides
+  const { client, observedMax, ...code } = overrides
   return Layer.unwrap(
-    Effect.map(Configuration.read(section, settings), (read) =>
-      layer({
-        ...read,
-        ...(client === undefined ? {} : { client }),
-        ...(observedMax === undefined ? {} : { observedMax })
-      })
+    Effect.flatMap(Configuration.read(section, code), ({ table, ...read }) =>
+      table === undefined
+        ? Effect.fail(unnamed)
+        : Effect.succeed(
+            layer({
+              ...read,
+              table,
+              ...(client === undefined ? {} : { client }),
+              ...(observedMax === undefined ? {} : { observedMax })
+            })
+          )
     )
   )
 }

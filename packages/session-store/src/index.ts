@@ -1,2 +1,3 @@
 export * as SessionLeases from "./SessionLeases.ts"
+export * as SessionLeasesConfig from "./SessionLeasesConfig.ts"
 export * as SessionStoreMemory from "./SessionStoreMemory.ts"

@@ -184,7 +184,10 @@ describe("SessionStoreDynamoDb: the table", () => {
       yield* granted(store)
       assert.deepInclude(yield* item("shop#carts/A"), { expires: { N: "3630" } })
       const missing = yield* Effect.flip(build({}, {}))
-      assert.match(missing.message, /sessionTable\.table|QUEUE_SESSION_STORE_TABLE/u)
+      assert.strictEqual(
+        missing.message,
+        "ConfigurationInvalid: QUEUE_SESSION_STORE_TABLE: must be set to the name or the ARN of a table"
+      )
       const wrong = { ...variables, QUEUE_SESSION_STORE_STATE_SIZE_MAX: "300000" }
       assert.strictEqual(
         (yield* Effect.flip(build(wrong, {}))).message,

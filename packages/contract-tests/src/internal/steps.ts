@@ -434,6 +434,22 @@ export const holding = Effect.fnUntraced(function* (
 export const granted = (session: Option.Option<QueueSession.QueueSession>): string | undefined =>
   Option.getOrUndefined(Option.map(session, ({ sessionId }) => sessionId))
 
+/** Asked for by its id the session of another is not granted: how that is said. */
+export const refused = Effect.fnUntraced(function* (
+  session: string,
+  by: QueueProvider.Service
+): Step<"None" | "SessionLocked"> {
+  const asking = Effect.scoped(Effect.map(tryAccept(session, Duration.zero, by), granted))
+  const result = yield* Effect.result(asking)
+  if (Result.isSuccess(result)) {
+    yield* expect.equal("the session granted", result.success, undefined)
+    return "None"
+  }
+  if (result.failure._tag === "RuleFailed") return yield* result.failure
+  yield* expect.equal("the reason", result.failure.reason._tag, "SessionLocked")
+  return "SessionLocked"
+})
+
 /** The next messages of a session are these deliveries: `a1:2`. */
 export const takeCounted = Effect.fnUntraced(function* (
   session: QueueSession.QueueSession,

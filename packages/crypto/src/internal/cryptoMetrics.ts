@@ -50,8 +50,7 @@ export interface CryptoMetrics {
   readonly failed: (reason: string) => Effect.Effect<void>
 }
 
-const bind = (provider: string, queue: string): CryptoMetrics => {
-  const about = ProviderMetrics.attributes(provider, queue)
+const bind = (about: Attributes): CryptoMetrics => {
   const doing = (operation: string) => ({ ...about, "queue_runtime.crypto.operation": operation })
   const going = (direction: string) => ({ ...about, "queue_runtime.crypto.direction": direction })
   return {
@@ -64,19 +63,6 @@ const bind = (provider: string, queue: string): CryptoMetrics => {
   }
 }
 
-/** Stands for the queues beyond the bound. No queue can have this name. */
-const otherQueues = "(other)"
-
 /** The metrics of each queue, bound once: a metric is never forgotten by its registry. */
-export const make = (provider: string, queuesMax: number): ((queue: string) => CryptoMetrics) => {
-  const known = new Map<string, CryptoMetrics>()
-  const others = bind(provider, otherQueues)
-  return (queue) => {
-    const found = known.get(queue)
-    if (found !== undefined) return found
-    if (known.size >= queuesMax) return others
-    const made = bind(provider, queue)
-    known.set(queue, made)
-    return made
-  }
-}
+export const make = (provider: string, queuesMax: number): ((queue: string) => CryptoMetrics) =>
+  ProviderMetrics.byQueue(provider, bind, queuesMax)

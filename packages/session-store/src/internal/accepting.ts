@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
@@ -43,7 +44,7 @@ type Attempt =
 
 /** What is granted to somebody who is gone is given back, whenever the answer comes. */
 const disown = (
-  { scope, store }: Accepting,
+  { metrics: { store }, scope }: Accepting,
   asking: Fiber.Fiber<SessionStore.Acquired, QueueError.QueueError>
 ) =>
   Effect.forkIn(
@@ -61,7 +62,7 @@ const attempt = Effect.fnUntraced(function* (
   queue: QueueName.QueueName,
   options: QueueProvider.AcceptOptions
 ): Effect.fn.Return<Attempt, QueueError.QueueError> {
-  const { duration, holder, restore, scope, self, store } = accepting
+  const { duration, holder, metrics, restore, scope, self } = accepting
   const inner = yield* Scope.make()
   return yield* Effect.gen(function* (): Effect.fn.Return<Attempt, QueueError.QueueError> {
     const accepted = yield* restore(Scope.provide(self.acceptSession(queue, options), inner))
@@ -73,15 +74,17 @@ const attempt = Effect.fnUntraced(function* (
     const askedAt = yield* time
     const request = { queue, sessionId: session.sessionId, holder, duration }
     // Not cut short: nobody would know what was granted.
-    const asking = yield* Effect.forkIn(store.acquire(request), scope, {
+    const asking = yield* Effect.forkIn(metrics.store.acquire(request), scope, {
       startImmediately: true
     })
     const answer = yield* restore(Fiber.join(asking)).pipe(
       Effect.onInterrupt(() => disown(accepting, asking))
     )
-    return answer._tag === "Held"
-      ? { _tag: "Held", inner, request, until: answer.until }
-      : { _tag: "Granted", granted: { session, lease: answer.lease, inner, askedAt } }
+    if (answer._tag === "Granted") {
+      return { _tag: "Granted", granted: { session, lease: answer.lease, inner, askedAt } }
+    }
+    yield* Metric.update(metrics.contended, 1)
+    return { _tag: "Held", inner, request, until: answer.until }
   }).pipe(Effect.onError(() => Scope.close(inner, Exit.void)))
 })
 

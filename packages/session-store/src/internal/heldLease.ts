@@ -5,11 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { Defaults, QueueError, type QueueSession, type SessionStore } from "@queue-runtime/core"
+import type * as leaseMetrics from "./leaseMetrics.ts"
 import { type Time, time } from "./time.ts"
 
 /** What a lease is kept with. */
 export interface Keeping {
-  readonly store: SessionStore.Service
+  /** Those of the queue, and the store with them. */
+  readonly metrics: leaseMetrics.LeaseMetrics
   readonly duration: Duration.Duration
   /** The name of the provider, for errors. */
   readonly provider: string
@@ -37,6 +39,7 @@ export class HeldLease {
   readonly #inner: Scope.Closeable
   readonly #lost = Deferred.makeUnsafe<QueueError.QueueError>()
   readonly #ended = Deferred.makeUnsafe<void>()
+  readonly #grantedAt: number
   #lease: SessionStore.Lease
   /** When the grant, or the last renewal, was asked for. */
   #since: Time
@@ -48,6 +51,7 @@ export class HeldLease {
     this.session = session
     this.token = lease.token
     this.#inner = inner
+    this.#grantedAt = askedAt.now
     this.#lease = lease
     this.#since = askedAt
   }
@@ -80,17 +84,36 @@ export class HeldLease {
     })
   }
 
+  /** It is held from now on, and `end` is called once it is not. */
+  readonly begin: Effect.Effect<void> = Effect.withFiber(({ context }) => {
+    const { acquired, active } = this.#keeping.metrics
+    acquired.updateUnsafe(1, context)
+    // Moved, not set: other connections of this process hold leases of the queue.
+    active.modifyUnsafe(1, context)
+    return Effect.void
+  })
+
+  readonly #counted: Effect.Effect<void> = Effect.flatMap(time, ({ now }) =>
+    Effect.withFiber(({ context }) => {
+      const { active, lasted, released } = this.#keeping.metrics
+      active.modifyUnsafe(-1, context)
+      lasted.updateUnsafe(Math.max(0, now - this.#grantedAt) / 1_000, context)
+      if (this.#error === undefined) released.updateUnsafe(1, context)
+      return Effect.void
+    })
+  )
+
   /** Gives up the lease, then the broker's session: nobody meets the one without the other. */
   readonly end: Effect.Effect<void> = Effect.suspend(() => {
     if (this.#isEnding) return Deferred.await(this.#ended)
     this.#isEnding = true
     // A store that does not answer must not keep a worker from ending: the lease runs out.
-    const release = this.#keeping.store
+    const release = this.#keeping.metrics.store
       .release(this.#lease)
       .pipe(Effect.timeoutOption(Defaults.sessionStoreTimeout), Effect.exit)
     // Whoever is interrupted meanwhile: what is half given up would stay with the broker.
     return Effect.uninterruptible(
-      release.pipe(
+      Effect.andThen(this.#counted, release).pipe(
         Effect.andThen(Scope.close(this.#inner, Exit.void)),
         Effect.ensuring(Deferred.succeed(this.#ended, undefined))
       )
@@ -98,10 +121,11 @@ export class HeldLease {
   })
 
   /** The session is somebody else's, or may be from now on. */
-  lose(error: QueueError.QueueError): Effect.Effect<void> {
-    return Effect.suspend(() => {
+  lose(error: QueueError.QueueError, cause: leaseMetrics.Cause): Effect.Effect<void> {
+    return Effect.withFiber(({ context }) => {
       if (this.#error !== undefined || this.#isEnding) return Effect.void
       this.#error = error
+      this.#keeping.metrics.lost[cause].updateUnsafe(1, context)
       Deferred.doneUnsafe(this.#lost, Exit.succeed(error))
       return Effect.asVoid(Effect.forkIn(this.end, this.#keeping.scope, { startImmediately: true }))
     })
@@ -112,17 +136,26 @@ export class HeldLease {
     return Effect.flatMap(time, (now) => {
       if (this.#error === undefined && this.#left(now) > 0) return Effect.void
       const error = this.#lockLost(operation)
-      return Effect.andThen(this.lose(error), Effect.fail(error))
+      return Effect.andThen(this.lose(error, "expired"), Effect.fail(error))
     })
   }
 
-  /** A call of the broker's session, or of the store: what it says of the loss counts for all. */
+  /** What a call says of the loss counts for all. */
+  #heeding<A>(
+    call: Effect.Effect<A, QueueError.QueueError>,
+    cause: leaseMetrics.Cause
+  ): Effect.Effect<A, QueueError.QueueError> {
+    return Effect.tapError(call, (error) => (isLost(error) ? this.lose(error, cause) : Effect.void))
+  }
+
+  /** A call of the broker's session, or of the store. */
   guarded<A>(
     operation: string,
-    call: Effect.Effect<A, QueueError.QueueError>
+    call: Effect.Effect<A, QueueError.QueueError>,
+    asked: "broker" | "store" = "broker"
   ): Effect.Effect<A, QueueError.QueueError> {
-    return Effect.andThen(this.check(operation), call).pipe(
-      Effect.tapError((error) => (isLost(error) ? this.lose(error) : Effect.void)),
+    const heeded = this.#heeding(call, asked === "store" ? "taken" : "broker")
+    return Effect.andThen(this.check(operation), heeded).pipe(
       Effect.mapError((error) =>
         this.#error === undefined || isLost(error) ? error : this.#lockLost(operation)
       )
@@ -151,14 +184,17 @@ export class HeldLease {
 
   /** The broker's lock is renewed when the lease would outlive it: it may be far longer. */
   get renewed(): Effect.Effect<DateTime.Utc, QueueError.QueueError> {
-    const { duration, store } = this.#keeping
+    const {
+      duration,
+      metrics: { store }
+    } = this.#keeping
     const renewBroker = Effect.zipWith(this.session.lockedUntil, DateTime.now, (until, now) =>
       DateTime.isLessThan(until, DateTime.addDuration(now, duration))
         ? Effect.asVoid(this.session.renewLock)
         : Effect.void
     ).pipe(Effect.flatten)
     const renewLease = Effect.flatMap(time, (now) =>
-      Effect.map(store.renew(this.#lease, duration), (lease) => {
+      Effect.map(this.#heeding(store.renew(this.#lease, duration), "taken"), (lease) => {
         this.#lease = lease
         this.#since = now
       })
@@ -180,14 +216,21 @@ export class HeldLease {
       }
       return yield* Effect.never
     })
+    const ofOwn = Effect.map(own, (error) => ({ error, cause: "expired" }) as const)
     const { lost } = this.session
-    const first = lost === undefined ? own : Effect.raceFirst(own, lost)
-    return Effect.flatMap(first, (error) =>
+    const first =
+      lost === undefined
+        ? ofOwn
+        : Effect.raceFirst(
+            ofOwn,
+            Effect.map(lost, (error) => ({ error, cause: "broker" }) as const)
+          )
+    return Effect.flatMap(first, ({ cause, error }) =>
       Effect.andThen(
         Effect.logWarning(`a session is lost: ${error.message}`).pipe(
           Effect.annotateLogs({ queue: this.#lease.queue, sessionId: this.#lease.sessionId })
         ),
-        this.lose(error)
+        this.lose(error, cause)
       )
     )
   }

@@ -1,7 +1,9 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type QueueError, type QueueSession, Verdict } from "@queue-runtime/core"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { Capabilities, type QueueError, type QueueSession, Verdict } from "@queue-runtime/core"
 import { type ProviderRule } from "../../ProviderRule.ts"
 import * as expect from "../expect.ts"
 import * as steps from "../steps.ts"
@@ -229,6 +231,42 @@ export const sessionLocks: ReadonlyArray<ProviderRule> = [
       yield* steps.acceptNone()
       yield* steps.passBeyond(delay)
       yield* steps.takeCounted(yield* steps.acceptNext(), ["a1:2", "a2:1"])
+    })
+  },
+  {
+    id: "SESSION-50",
+    group,
+    title: "between its messages a session is its holder's alone, or not: as locksIdleSession says",
+    source: "SPEC R4.3, R4.4; ADR 0018: on SQS a group is nobody's between two messages",
+    probes: ["P2"],
+    breaks: "declares a lock between messages, and has it only as long as one is in hand",
+    queue,
+    run: Effect.gen(function* () {
+      const { capabilities, connect, time } = yield* world
+      yield* steps.sendTo("A", ["a1"])
+      const held = yield* steps.accept("A")
+      yield* steps.complete(yield* steps.takeIds(held, ["a1"]), held)
+      const other = yield* connect
+      yield* steps.sendTo("A", ["a2"])
+      if (Capabilities.locksIdleSession(capabilities)) {
+        yield* steps.acceptNone(other)
+        if (Capabilities.isSupported(capabilities.acceptSpecific)) yield* steps.refused("A", other)
+        // Without a count: behind leases SQS itself handed it out in between.
+        yield* steps.complete(yield* steps.takeIds(held, ["a2"]), held)
+        return
+      }
+      const accepted = yield* steps.tryAccept(undefined, time.patience, other)
+      if (Option.isNone(accepted)) {
+        yield* steps.takeIds(held, ["a2"])
+        return
+      }
+      yield* expect.equal("the session granted", accepted.value.sessionId, "A")
+      yield* steps.takeIds(accepted.value, ["a2"])
+      const wait = time.quiet
+      const late = yield* steps.ends(Effect.result(held.receive({ max: 1, wait })), wait)
+      const got = Result.isSuccess(late) ? steps.ids(late.success) : late.failure.reason._tag
+      const expected = Result.isSuccess(late) ? [] : "SessionLockLost"
+      yield* expect.equal("what the first holder gets", got, expected)
     })
   }
 ]

@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { QueueAddress, SessionId } from "@queue-runtime/core"
@@ -21,6 +22,39 @@ const withAccepts = (
     acceptSession: (queue, options) =>
       f((changes) => provider.acceptSession(queue, { ...options, ...changes }), options)
   })
+
+/** A session, and how many of its messages are in its holder's hands. */
+interface InHand {
+  readonly session: wrap.Session
+  count: number
+}
+
+/** The session with its messages counted, known until it is released. */
+const holding = Effect.fnUntraced(function* (
+  session: wrap.Session,
+  held: Map<string, InHand>
+): Effect.fn.Return<wrap.Session, never, Scope.Scope> {
+  const { sessionId } = session
+  const counted: wrap.Session = {
+    ...session,
+    receive: (options) =>
+      Effect.tap(session.receive(options), (messages) =>
+        Effect.sync(() => {
+          one.count += messages.length
+        })
+      ),
+    settle: (receipts, verdict) =>
+      Effect.tap(session.settle(receipts, verdict), (outcomes) =>
+        Effect.sync(() => {
+          one.count -= outcomes.filter(Result.isSuccess).length
+        })
+      )
+  }
+  const one: InHand = { session: counted, count: 0 }
+  held.set(sessionId, one)
+  yield* Effect.addFinalizer(() => Effect.sync(() => held.delete(sessionId)))
+  return counted
+})
 
 export const accepting: ReadonlyArray<Sabotage.Sabotage> = [
   {
@@ -71,6 +105,39 @@ export const accepting: ReadonlyArray<Sabotage.Sabotage> = [
               : Effect.succeedSome(another)
           })
         )
+    )
+  },
+  {
+    id: "session-idle-granted",
+    title: "a message sent to a session whose holder has none in hand offers it to who asks next",
+    source: "SQS: a group without a message in flight is anybody's (ADR 0018), declared otherwise",
+    caughtBy: ["MODEL-2", "SESSION-50"],
+    kind: "double holding",
+    make: wrap.remembering(
+      () => ({ held: new Map<string, InHand>(), offered: new Array<wrap.Session>() }),
+      (provider, { held, offered }) =>
+        wrap.change(provider, {
+          send: (queue, messages) =>
+            Effect.tap(provider.send(queue, messages), () =>
+              Effect.sync(() => {
+                for (const { sessionId = "" } of messages) {
+                  const one = held.get(sessionId)
+                  if (one?.count === 0) offered.push(one.session)
+                }
+              })
+            ),
+          acceptSession: (queue, options) =>
+            Effect.flatMap(
+              provider.acceptSession(queue, { ...options, wait: Duration.zero }),
+              (session) => {
+                if (Option.isSome(session)) return Effect.asSome(holding(session.value, held))
+                const again = options.sessionId === undefined ? offered.shift() : undefined
+                return again === undefined
+                  ? provider.acceptSession(queue, options)
+                  : Effect.succeedSome(again)
+              }
+            )
+        })
     )
   },
   {

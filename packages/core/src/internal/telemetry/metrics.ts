@@ -5,7 +5,7 @@ import * as Defaults from "../../Defaults.ts"
 import { otherError, systemOf } from "./conventions.ts"
 
 /** OpenTelemetry's own buckets for messaging, in seconds. */
-const seconds = Metric.boundariesFromIterable([
+export const durationBoundaries = Metric.boundariesFromIterable([
   0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10
 ])
 
@@ -37,12 +37,12 @@ const kinds = {
   called: histogram(
     "messaging.client.operation.duration",
     "How long one call of the provider took",
-    seconds
+    durationBoundaries
   ),
   processed: histogram(
     "messaging.process.duration",
     "How long one delivery took, its settlement included",
-    seconds
+    durationBoundaries
   ),
   sent: counter("messaging.client.sent.messages", "Messages given to the provider"),
   consumed: counter("messaging.client.consumed.messages", "Messages received"),
