@@ -23,6 +23,11 @@ const sections: ReadonlyArray<readonly [root: string, title: string, text: strin
     "Large messages",
     "`ClaimCheckConfig` of `@queue-runtime/claim-check`; [Large messages](large-messages.md) says more."
   ],
+  [
+    "sessionLeases",
+    "Leases of sessions",
+    "`SessionLeasesConfig` of `@queue-runtime/session-store`; [Leases and state of sessions](session-store.md) says more."
+  ],
   ["aws", "AWS SQS", "`AwsConfig` of `@queue-runtime/provider-aws`."],
   ["azure", "Azure Service Bus", "`AzureConfig` of `@queue-runtime/provider-azure`."],
   ["memory", "Memory", "`MemoryConfig` of `@queue-runtime/provider-memory`."]
@@ -71,7 +76,7 @@ const head = `# Configuration
 
 A setting comes from code, the environment or a file. Code wins over the environment, the environment over a file, a file over the default. A changed setting needs a restart.
 
-An application reads the environment by itself: \`Settings\`, \`ResilienceConfig\`, \`SealingConfig\` and \`ClaimCheckConfig\` do, and \`Configuration.read\` does for the options of a provider. A file is an environment of lower rank: \`Configuration.fromFile\` checks it against the same Schemas and makes a \`ConfigProvider\` of it.
+An application reads the environment by itself: \`Settings\`, \`ResilienceConfig\`, \`SealingConfig\`, \`ClaimCheckConfig\` and \`SessionLeasesConfig\` do, and \`Configuration.read\` does for the options of a provider. A file is an environment of lower rank: \`Configuration.fromFile\` checks it against the same Schemas and makes a \`ConfigProvider\` of it.
 
 \`\`\`ts
 import { Configuration, Settings } from "@queue-runtime/core"

@@ -4,7 +4,8 @@
  * **Details**
  *
  * Outermost first: dead letters and figures; the client; sealing, where there are keys and nobody asked for bodies as
- * they are; the claim check, where a store is named; health; breaker, retry and time-out; the provider that is chosen, loaded when it is.
+ * they are; the claim check, where a store is named; health; breaker, retry and time-out; leases of sessions, where a
+ * store of them is named; the provider that is chosen, loaded when it is.
  *
  * @since 0.1.0
  */
@@ -20,6 +21,7 @@ import {
   QueueStatistics
 } from "@queue-runtime/core"
 import { ResilienceConfig } from "@queue-runtime/resilience"
+import { SessionLeasesConfig } from "@queue-runtime/session-store"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -128,6 +130,14 @@ const stores = {
     )
 }
 
+/** The same for `QUEUE_SESSION_STORE`: what workers hold by a lease is theirs here too. */
+const sessionStores = {
+  "aws-dynamodb": () =>
+    import("@queue-runtime/session-store/aws-dynamodb").then(({ SessionStoreDynamoDb }) =>
+      SessionStoreDynamoDb.layerConfig()
+    )
+}
+
 const health = (queues: ReadonlyArray<QueueName.QueueName>) =>
   Layer.unwrap(
     Effect.map(Diagnostics, ({ probe, queues: configured }) =>
@@ -155,5 +165,6 @@ export const layer = (options: Options): Layer.Layer<Services, QueueError.QueueE
     Layer.provide(ClaimCheckConfig.layer({ stores })),
     Layer.provideMerge(health(options.queues.map(({ name }) => name))),
     Layer.provide(ResilienceConfig.layer()),
+    Layer.provide(SessionLeasesConfig.layer({ stores: sessionStores })),
     Layer.provideMerge(provider(options))
   )

@@ -7,6 +7,7 @@
 import { ClaimCheckConfig } from "@queue-runtime/claim-check"
 import { Configuration, ProviderSelection, Setting, Settings } from "@queue-runtime/core"
 import { ResilienceConfig } from "@queue-runtime/resilience"
+import { SessionLeasesConfig } from "@queue-runtime/session-store"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -75,7 +76,8 @@ export const common: ReadonlyArray<Configuration.Section<unknown>> = [
   Settings.section,
   ResilienceConfig.section,
   { root: "sealing", schema: sealing },
-  ClaimCheckConfig.section
+  ClaimCheckConfig.section,
+  SessionLeasesConfig.section
 ]
 
 /**

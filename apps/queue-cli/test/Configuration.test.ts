@@ -14,6 +14,7 @@ import { AwsConfig } from "@queue-runtime/provider-aws"
 import { AzureConfig } from "@queue-runtime/provider-azure"
 import { MemoryConfig, MemoryProvider } from "@queue-runtime/provider-memory"
 import { ResilienceConfig } from "@queue-runtime/resilience"
+import { SessionLeasesConfig } from "@queue-runtime/session-store"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
@@ -150,6 +151,8 @@ const readerOf = ({ path }: Setting.Setting): Reading => {
       return within("sealing", sealing)
     case "claimCheck":
       return within("claimCheck", ClaimCheckConfig.read())
+    case "sessionLeases":
+      return within("sessionLeases", SessionLeasesConfig.read())
     case "provider":
       return chosen
     default:

@@ -65,6 +65,13 @@ describe("QueueStack", () => {
     })
   )
 
+  it.effect("R4.4 leases stand around the provider where a store of them is named", () =>
+    Effect.gen(function* () {
+      const leased = yield* stackOf({ ...memory, QUEUE_SESSION_STORE: "memory" })
+      assert.deepStrictEqual(without(leased), [...policies, "session-leases", "memory"])
+    })
+  )
+
   it.effect("R8.1 what is sealed is opened again", () =>
     Effect.gen(function* () {
       const body = yield* withStack({ ...memory, ...keys }, (client, { name }) =>

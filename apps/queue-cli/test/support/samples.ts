@@ -183,6 +183,16 @@ export const samples: Readonly<Record<string, Sample>> = {
     container: text("blobs", "Blobs"),
     connectionString: text("AccountName=acme;AccountKey=a2V5", "acme")
   }),
+  ...within("sessionLeases", {
+    store: word("memory"),
+    lease: seconds(20, "0 seconds"),
+    holder: text("pod-1", "pod\n1"),
+    table: text("acme-sessions", "acme sessions"),
+    keyPrefix: text("shop#", "shop\n"),
+    retention: seconds(90, "0 seconds"),
+    stateSizeMax: number(10),
+    timeout: seconds(3)
+  }),
   ...within("aws", {
     region: text("eu-west-1", "eu west"),
     endpoint: text("https://queues.example.com", "http://queues.example.com"),
