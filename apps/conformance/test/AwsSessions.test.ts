@@ -221,12 +221,11 @@ describe("R4.4 a session across processes", () => {
         assert.isNotEmpty(twice)
         for (const { id, token = 0 } of twice) {
           assert.isTrue(of(id).every((line) => line.pid === still || (line.token ?? 0) > token))
-          // … and is settled by who has it.
-          const completed = lines.filter((line) => line._tag === "Completed" && line.id === id)
-          assert.deepStrictEqual(
-            completed.filter(({ pid }) => pid === still),
-            []
-          )
+          // … and is settled by who has it. What was on its way as the process stood still may arrive when
+          // the message is gone: SQS then says yes to anybody.
+          const [first] = lines.filter((line) => line._tag === "Completed" && line.id === id)
+          assert.isDefined(first)
+          assert.notStrictEqual(first?.pid, still)
         }
       }).pipe(Effect.scoped),
     130_000

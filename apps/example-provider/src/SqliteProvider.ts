@@ -90,7 +90,8 @@ export const layerWithClient: Layer.Layer<
 export const layer = (
   options: SqliteConfig.Options
 ): Layer.Layer<QueueProvider.QueueProvider | SqliteClient.SqliteClient, QueueError.QueueError> =>
-  Layer.provideMerge(layerWithClient, SqliteClient.layer(options))
+  // Not layerWithClient: one value is built once, and a second provider would get the client of the first.
+  Layer.provideMerge(Layer.effect(QueueProvider.QueueProvider, make), SqliteClient.layer(options))
 
 /**
  * {@link layer} with its options from configuration.

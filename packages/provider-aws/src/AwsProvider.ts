@@ -171,7 +171,11 @@ export const layer = (
   options?: AwsConfig.Options,
   transport?: { readonly requestHandler?: AwsClient.RequestHandler }
 ): Layer.Layer<QueueProvider.QueueProvider | AwsClient.AwsClient, QueueError.QueueError> =>
-  Layer.provideMerge(layerWithClient, AwsClient.layer(options, transport))
+  // Not layerWithClient: one value is built once, and a second provider would get the client of the first.
+  Layer.provideMerge(
+    Layer.effect(QueueProvider.QueueProvider, make),
+    AwsClient.layer(options, transport)
+  )
 
 /**
  * {@link layer} with its options from configuration.

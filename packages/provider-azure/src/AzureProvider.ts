@@ -99,7 +99,8 @@ export const layerWithClient: Layer.Layer<
 export const layer = (
   options: AzureConfig.Options
 ): Layer.Layer<QueueProvider.QueueProvider | AzureClient.AzureClient, QueueError.QueueError> =>
-  Layer.provideMerge(layerWithClient, AzureClient.layer(options))
+  // Not layerWithClient: one value is built once, and a second provider would get the client of the first.
+  Layer.provideMerge(Layer.effect(QueueProvider.QueueProvider, make), AzureClient.layer(options))
 
 /**
  * {@link layer} with its options from configuration.

@@ -110,7 +110,8 @@ export const layerWithClient: Layer.Layer<
 export const layer = (
   options: MemoryConfig.Options
 ): Layer.Layer<QueueProvider.QueueProvider | MemoryClient.MemoryClient, QueueError.QueueError> =>
-  Layer.provideMerge(layerWithClient, MemoryClient.layer(options))
+  // Not layerWithClient: one value is built once, and a second provider would get the client of the first.
+  Layer.provideMerge(Layer.effect(QueueProvider.QueueProvider, make), MemoryClient.layer(options))
 
 /**
  * {@link layer} with its options from configuration.
