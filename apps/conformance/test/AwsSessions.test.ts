@@ -223,7 +223,7 @@ describe("R4.4 a session across processes", () => {
           assert.isTrue(of(id).every((line) => line.pid === still || (line.token ?? 0) > token))
           // … and is settled by who has it. What was on its way as the process stood still may arrive when
           // the message is gone: SQS then says yes to anybody.
-          const [first] = lines.filter((line) => line._tag === "Completed" && line.id === id)
+          const first = lines.find((line) => line._tag === "Completed" && line.id === id)
           assert.isDefined(first)
           assert.notStrictEqual(first?.pid, still)
         }
