@@ -8,14 +8,8 @@ import { MemoryProvider } from "@queue-runtime/provider-memory"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
-import { GCProfiler, setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
-
-setFlagsFromString("--expose-gc")
-const collect: unknown = runInNewContext("gc")
-const gc = (): void => {
-  if (typeof collect === "function") collect()
-}
+import { GCProfiler } from "node:v8"
+import { collect } from "../collect.ts"
 
 const messages = 6000
 
@@ -43,12 +37,12 @@ const allocated = async (layer: typeof stacks.bare): Promise<number> => {
   )
   // The first round compiles.
   await runtime.runPromise(round)
-  gc()
+  collect()
   const profiler = new GCProfiler()
   const start = process.memoryUsage().heapUsed
   profiler.start()
   await runtime.runPromise(round)
-  gc()
+  collect()
   const { statistics } = profiler.stop()
   let last = start
   let bytes = 0

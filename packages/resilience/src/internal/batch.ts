@@ -100,7 +100,7 @@ export class Batch<I, A> {
     for (const [index, place] of places.entries()) {
       const given = answered[index]
       if (given === undefined) return Effect.die(missingOutcome)
-      const outcome = Result.mapError(given, (error) => inCall(error, places))
+      const outcome = Result.isFailure(given) ? Result.fail(inCall(given.failure, places)) : given
       this.#set(place, outcome)
     }
     return Effect.succeed(this.#next())
