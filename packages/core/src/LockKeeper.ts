@@ -70,10 +70,12 @@ export const keep = (lock: Lock): Effect.Effect<QueueError.QueueError> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const pause = Math.max(pauseMin, (until - from) * Defaults.lockRenewalPart)
         const isOver = from + pause >= Math.min(until, end)
-        const renewal = Effect.result(Effect.delay(lock.renew, Math.max(0, pause - (now - from))))
         const next: Effect.Effect<Outcome.Outcome<DateTime.Utc>> = isOver
           ? waitUntil(until)
-          : Effect.raceFirst(renewal, waitUntil(until))
+          : Effect.delay(
+              Effect.raceFirst(Effect.result(lock.renew), waitUntil(until)),
+              Math.max(0, pause - (now - from))
+            )
         return Effect.flatMap(next, (outcome) =>
           Effect.flatMap(Clock.currentTimeMillis, (at) => {
             if (Result.isSuccess(outcome)) return hold(outcome.success, at)

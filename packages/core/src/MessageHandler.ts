@@ -25,11 +25,13 @@
  */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Await from "./Await.ts"
 import * as Backoff from "./Backoff.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
@@ -119,19 +121,13 @@ export interface Options<E = never> {
 export interface Delivery {
   readonly message: ReceivedMessage.ReceivedMessage
   readonly settle: (verdict: Verdict.Verdict) => Effect.Effect<void, QueueError.QueueError>
-  /** Ends when the lock is lost, with why; may be awaited more than once. */
-  readonly lockLost: Effect.Effect<QueueError.QueueError>
+  /** Done when the lock is lost, with why. */
+  readonly lockLost: Deferred.Deferred<QueueError.QueueError>
   /** Until when the lock holds, renewals included; never blocks. */
   readonly lockedUntil: Effect.Effect<DateTime.Utc>
-  /** Ends when the handler's time is up because the worker ends. */
-  readonly graceOver: Effect.Effect<void>
+  /** Done when the handler's time is up because the worker ends. */
+  readonly graceOver: Deferred.Deferred<void>
 }
-
-type Ending<E> =
-  | { readonly _tag: "Ended"; readonly exit: Exit.Exit<unknown, E> }
-  | { readonly _tag: "LockLost"; readonly error: QueueError.QueueError }
-  | { readonly _tag: "TimedOut" }
-  | { readonly _tag: "GraceOver" }
 
 /** A disposition, and what the handler failed with. */
 interface Judged {
@@ -193,11 +189,15 @@ const verdictOf = (
   }
 }
 
-/** Stops a handler, but waits only so long: one that cannot be interrupted must not hold its message. */
-const stop = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
+/**
+ * Stops a handler, but waits only so long: one that cannot be interrupted must not hold its message.
+ * Whether it stopped.
+ */
+const stop = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<boolean> =>
   Effect.sync(() => fiber.interruptUnsafe()).pipe(
     Effect.andThen(Fiber.await(fiber)),
-    Effect.timeoutOption(Defaults.interruptionWait)
+    Effect.timeoutOption(Defaults.interruptionWait),
+    Effect.map(Option.isSome)
   )
 
 const isLocked = ({ lockedUntil }: Delivery): Effect.Effect<boolean> =>
@@ -299,28 +299,23 @@ export const make = Effect.fnUntraced(function* <E, R>(
     fiber: Fiber.Fiber<unknown, E>
   ) {
     const { graceOver, lockLost } = delivery
-    const ending: Ending<E> = yield* Effect.raceAllFirst<Effect.Effect<Ending<E>>>([
-      Effect.map(Fiber.await(fiber), (exit) => ({ _tag: "Ended", exit })),
-      Effect.map(lockLost, (error) => ({ _tag: "LockLost", error })),
-      Effect.as(Effect.sleep(timeout), { _tag: "TimedOut" }),
-      Effect.as(graceOver, { _tag: "GraceOver" })
-    ]).pipe(Effect.onInterrupt(() => stop(fiber)))
-    if (ending._tag === "Ended") {
-      yield* logDefect(ending.exit)
-      return yield* judge(ending.exit, counted, isPermanent, backoff)
+    const time = yield* Effect.forkChild(Effect.sleep(timeout), { startImmediately: true })
+    yield* Effect.onInterrupt(Await.any([fiber, lockLost, time, graceOver]), () => stop(fiber))
+    const isTimeUp = time.pollUnsafe() !== undefined
+    time.interruptUnsafe()
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) {
+      yield* logDefect(exit)
+      return yield* judge(exit, counted, isPermanent, backoff)
     }
-    const stopped = yield* stop(fiber)
-    if (Option.isNone(stopped)) {
+    if (!(yield* stop(fiber))) {
       yield* Effect.logError("a handler cannot be interrupted and is left running")
     }
-    if (ending._tag === "LockLost") return { disposition: ending } satisfies Judged
-    // It may have ended just before the interruption, and then that counts.
-    if (Option.isSome(stopped) && Exit.isSuccess(stopped.value)) {
-      return completed
+    if (Deferred.isDoneUnsafe(lockLost)) {
+      const error = yield* Deferred.await(lockLost)
+      return { disposition: { _tag: "LockLost", error } } satisfies Judged
     }
-    if (ending._tag === "GraceOver") {
-      return { disposition: { _tag: "Released" } } satisfies Judged
-    }
+    if (!isTimeUp) return { disposition: { _tag: "Released" } } satisfies Judged
     const delay = yield* backoff(counted)
     const error = timedOut(timeout)
     const description = HandlerFailure.describe(error)

@@ -289,7 +289,7 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
         settle: (verdict) => Effect.flatMap(settle(feasible(verdict)), Outcome.single),
         lockLost,
         lockedUntil,
-        graceOver: Deferred.await(timeOver)
+        graceOver: timeOver
       })
 
     /**
@@ -356,7 +356,7 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
             handleOne(message, {
               settle: (verdict) => client.settle([message], verdict),
               // The host keeps it, or nobody does.
-              lockLost: Effect.never,
+              lockLost: Deferred.makeUnsafe(),
               lockedUntil: Effect.succeed(DateTime.makeUnsafe(endsAt))
             }),
             true
@@ -470,21 +470,24 @@ const keep = Effect.fnUntraced(function* (
 ) {
   const isLongEnough = (until: DateTime.Utc): boolean => DateTime.toEpochMillis(until) >= endsAt
   const until = yield* lockedUntil
-  if (isLongEnough(until)) return lost
   // Nothing is to be renewed beyond the host's time, which ends it in its own way.
   const renew = Effect.map(renewLock, (renewed) =>
     isLongEnough(renewed) ? DateTime.addDuration(renewed, Duration.days(1)) : renewed
   )
   const kept = LockKeeper.keep({ lockedUntil: until, renew, renewalMax: Duration.infinity })
-  const keeper = yield* Effect.raceFirst(kept, lost).pipe(
-    Effect.map((error) =>
-      error.reason._tag === "ReceiptExpired"
-        ? QueueError.make(new QueueError.SessionLockLost({ sessionId }))
-        : error
+  const lockLost = Deferred.makeUnsafe<QueueError.QueueError>()
+  yield* (isLongEnough(until) ? lost : Effect.raceFirst(kept, lost)).pipe(
+    Effect.flatMap((error) =>
+      Deferred.succeed(
+        lockLost,
+        error.reason._tag === "ReceiptExpired"
+          ? QueueError.make(new QueueError.SessionLockLost({ sessionId }))
+          : error
+      )
     ),
     Effect.forkScoped
   )
-  return Fiber.join(keeper)
+  return lockLost
 })
 
 /** The batch was not read: no time, or a stage above the host's layer keeps everybody from it. */

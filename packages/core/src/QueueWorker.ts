@@ -215,7 +215,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
         }),
       lockLost: lock.lost,
       lockedUntil: Effect.sync(() => lock.lockedUntil),
-      graceOver: Deferred.await(graceOver)
+      graceOver
     }
     return Effect.forkIn(
       Effect.onExit(handle(delivery), (exit) => {

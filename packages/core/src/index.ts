@@ -1,3 +1,4 @@
+export * as Await from "./Await.ts"
 export * as Backoff from "./Backoff.ts"
 export * as Batching from "./Batching.ts"
 export * as BlobStore from "./BlobStore.ts"

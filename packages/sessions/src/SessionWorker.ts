@@ -28,6 +28,7 @@
  * @since 0.1.0
  */
 import {
+  Await,
   Backoff,
   Capabilities,
   Check,
@@ -119,6 +120,10 @@ const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 })
 
 const isTrue = (value: boolean): boolean => value
+
+/** Ends a fiber that is no longer needed. A defect that ended it before is also whose it was. */
+const endOf = (fiber: Fiber.Fiber<unknown>): Effect.Effect<void> =>
+  Effect.suspend(() => fiber.pollUnsafe() ?? Fiber.interrupt(fiber))
 
 /** Why a slot is done with a session. */
 type Parting =
@@ -290,17 +295,37 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
           )
     )
 
+  /**
+   * Waits for one of these or a session in the mailbox, for which it asks meanwhile. That ends by itself
+   * only by a defect, which is then the slot's.
+   */
+  const seekUntil = Effect.fnUntraced(function* (
+    mailbox: Mailbox,
+    others: ReadonlyArray<Await.Awaitable>,
+    delay: Duration.Input
+  ) {
+    const seeking = yield* Effect.forkChild(Effect.delay(seek(mailbox), delay), {
+      startImmediately: true
+    })
+    yield* Effect.onExit(Await.any([...others, mailbox, seeking]), () => endOf(seeking))
+  })
+
+  /** Takes what is in the mailbox, and closes it. */
+  const take = (mailbox: Mailbox): Effect.Effect<heldSession.HeldSession> =>
+    Effect.map(Deferred.await(mailbox), (held) => {
+      dispatch.taken(mailbox)
+      dispatch.close(mailbox)
+      return held
+    })
+
   /** The next session for a slot that has none. */
   const nextSession = Effect.gen(function* () {
+    if (isStopping()) return Option.none<heldSession.HeldSession>()
     const mailbox = Deferred.makeUnsafe<heldSession.HeldSession>()
-    const held = yield* Effect.raceAllFirst([
-      Effect.asSome(Deferred.await(mailbox)),
-      Effect.as(Deferred.await(stopping), Option.none<heldSession.HeldSession>()),
-      seek(mailbox)
-    ])
-    if (Option.isSome(held)) dispatch.taken(mailbox)
+    yield* seekUntil(mailbox, [stopping], 0)
+    if (Deferred.isDoneUnsafe(mailbox)) return Option.some(yield* take(mailbox))
     dispatch.close(mailbox)
-    return held
+    return Option.none()
   })
 
   /** The verdict as the queue can do it: what it cannot delay is delayed by the parked session alone. */
@@ -324,7 +349,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
         Effect.flatMap(session.settle([message], feasible(verdict)), Outcome.single),
       lockLost,
       lockedUntil: session.lockedUntil,
-      graceOver: Deferred.await(graceOver)
+      graceOver
     })
     if (Option.isSome(lifecycle)) {
       yield* lifecycle.value.handled(queue, sessionId, disposition._tag === "Completed")
@@ -348,48 +373,82 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     return accepted
   })
 
+  /** Why to part from a session, whatever it would still bring. */
+  const partingFrom = ({
+    closeAsked,
+    lockLost
+  }: heldSession.HeldSession): Effect.Effect<Parting | undefined> => {
+    if (Deferred.isDoneUnsafe(lockLost)) {
+      return Effect.map(Deferred.await(lockLost), (error) => ({ _tag: "Lost", error }))
+    }
+    return isStopping() || Deferred.isDoneUnsafe(closeAsked)
+      ? Effect.succeed({ _tag: "Asked" })
+      : Effect.undefined
+  }
+
   /**
    * The next messages, or why there is nothing more to do here. A slot whose session is empty does not
    * just wait: it looks for another session as well, and whichever comes first is next. One that may have
    * more gets a moment's start.
    */
   const receive = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
+    const asked = yield* partingFrom(held)
+    if (asked !== undefined) return asked
     const wait = held.isGuess ? Duration.zero : limit.idle
     held.isGuess = false
     // No more than the turn has left: giving up messages in hand costs some brokers a delivery of each.
     const left = Math.max(1, limit.messagesMax - held.turn.messages)
     const max = Math.min(limit.prefetch, capabilities.receiveCountMax, left)
+    const receiving = yield* Effect.forkChild(held.session.receive({ max, wait }), {
+      startImmediately: true
+    })
+    if (receiving.pollUnsafe() === undefined) {
+      const parting = yield* receiveOrPart(held, receiving)
+      if (parting !== undefined) return parting
+    }
     const idle: Parting = { _tag: "Idle" }
-    const asked: Parting = { _tag: "Asked" }
+    return yield* Effect.match(Fiber.join(receiving), {
+      onFailure: (error): Parting => ({ _tag: "Lost", error }),
+      onSuccess: (messages) => {
+        held.expectsMore = messages.length === max
+        return messages.length === 0 ? idle : messages
+      }
+    })
+  })
+
+  /** Waits for what a session brings, unless there is something to part for. */
+  const receiveOrPart = Effect.fnUntraced(function* (
+    held: heldSession.HeldSession,
+    receiving: Fiber.Fiber<ReadonlyArray<ReceivedMessage.ReceivedMessage>, QueueError.QueueError>
+  ) {
+    const { closeAsked, expectsMore, lockLost } = held
     const mailbox = Deferred.makeUnsafe<heldSession.HeldSession>()
-    const received: Parting | ReadonlyArray<ReceivedMessage.ReceivedMessage> =
-      yield* Effect.raceAllFirst([
-        Effect.map(held.session.receive({ max, wait }), (messages) =>
-          messages.length === 0 ? idle : messages
-        ),
-        Effect.map(held.lockLost, (error): Parting => ({ _tag: "Lost", error })),
-        Effect.as(held.closeAsked, asked),
-        Effect.as(Deferred.await(stopping), asked),
-        Effect.map(Deferred.await(mailbox), (next): Parting => ({ _tag: "Replaced", next })),
-        Effect.delay(seek(mailbox), held.expectsMore ? Defaults.idlePause : 0)
-      ]).pipe(Effect.catch((error) => Effect.succeed<Parting>({ _tag: "Lost", error })))
-    if ("next" in received) dispatch.taken(mailbox)
+    yield* Effect.ensuring(
+      seekUntil(
+        mailbox,
+        [receiving, lockLost, closeAsked, stopping],
+        expectsMore ? Defaults.idlePause : 0
+      ),
+      Fiber.interrupt(receiving)
+    )
+    const parting = yield* partingFrom(held)
+    const exit = receiving.pollUnsafe()
+    const isThere = exit !== undefined && Exit.isSuccess(exit) && exit.value.length > 0
+    if (parting === undefined && !isThere && Deferred.isDoneUnsafe(mailbox)) {
+      return { _tag: "Replaced", next: yield* take(mailbox) } satisfies Parting
+    }
     dispatch.close(mailbox)
-    held.expectsMore = "length" in received && received.length === max
-    return received
+    return parting
   })
 
   /** Waits while the worker is paused; a reason to part meanwhile ends it. */
-  const resumed = (held: heldSession.HeldSession): Effect.Effect<Parting | undefined> => {
-    if (ready === undefined) return Effect.undefined
-    const asked: Parting = { _tag: "Asked" }
-    return Effect.raceAllFirst<Effect.Effect<Parting | undefined>>([
-      Effect.as(ready, undefined),
-      Effect.map(held.lockLost, (error) => ({ _tag: "Lost", error })),
-      Effect.as(held.closeAsked, asked),
-      Effect.as(Deferred.await(stopping), asked)
-    ])
-  }
+  const resumed = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
+    if (ready === undefined) return undefined
+    const waiting = yield* Effect.forkChild(ready, { startImmediately: true })
+    const { closeAsked, lockLost } = held
+    yield* Effect.onExit(Await.any([waiting, lockLost, closeAsked, stopping]), () => endOf(waiting))
+    return yield* partingFrom(held)
+  })
 
   /** Messages received together, one after the other, up to the first that does not go well. */
   const handleAll = Effect.fnUntraced(function* (
@@ -436,11 +495,11 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
     if (Duration.isZero(delay)) return dispatch.deliver(held)
     if (dispatch.parked >= limit.parkedMax) return yield* held.close
     dispatch.park(held)
-    const isDue = Effect.raceAllFirst([
-      Effect.as(Effect.sleep(delay), true),
-      Effect.as(held.lockLost, false),
-      Effect.as(held.closeAsked, false)
-    ])
+    const isDue = Effect.gen(function* () {
+      const time = yield* Effect.forkChild(Effect.sleep(delay), { startImmediately: true })
+      yield* Await.any([time, held.lockLost, held.closeAsked])
+      return time.pollUnsafe() !== undefined
+    })
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(restore(isDue), (due) => {
         dispatch.unpark(held)

@@ -103,8 +103,9 @@ export const plants: ReadonlyArray<Plant> = [
     title: "a handler that was stopped counts as done",
     world: "memory",
     file: "core/src/MessageHandler.ts",
-    find: "if (Option.isSome(stopped) && Exit.isSuccess(stopped.value)) {",
-    replace: "if (Option.isSome(stopped)) {"
+    find: "    const delay = yield* backoff(counted)\n    const error = timedOut(timeout)\n",
+    replace:
+      "    if (isTimeUp) return completed\n    const delay = yield* backoff(counted)\n    const error = timedOut(timeout)\n"
   },
   {
     id: "defect-completes",

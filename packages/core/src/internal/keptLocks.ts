@@ -10,7 +10,8 @@ import type * as QueueError from "../QueueError.ts"
 
 /** The lock of one delivery, while it is kept. */
 export class KeptLock {
-  readonly #lost = Deferred.makeUnsafe<QueueError.QueueError>()
+  /** Done when the lock is lost, with why. */
+  readonly lost = Deferred.makeUnsafe<QueueError.QueueError>()
   readonly #renew: LockKeeper.Lock["renew"]
   readonly since: number
   /** When a fiber of its own has to keep it. */
@@ -25,17 +26,12 @@ export class KeptLock {
     this.dueAt = LockKeeper.idleUntil(lockedUntil, since)
   }
 
-  /** Ends when the lock is lost, with why. */
-  get lost(): Effect.Effect<QueueError.QueueError> {
-    return Deferred.await(this.#lost)
-  }
-
   /** Renews it in time, until it is lost. */
   keep(renewalMax: Duration.Duration): Effect.Effect<unknown> {
     const { lockedUntil, since } = this
     const renew = Effect.map(this.#renew, (until) => (this.lockedUntil = until))
     return Effect.flatMap(LockKeeper.keep({ lockedUntil, renew, renewalMax, since }), (error) =>
-      Deferred.succeed(this.#lost, error)
+      Deferred.succeed(this.lost, error)
     )
   }
 }

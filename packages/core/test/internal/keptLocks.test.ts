@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -91,12 +92,12 @@ describe("keptLocks", () => {
       const expired = QueueError.make(new QueueError.ReceiptExpired())
       const { add } = yield* keeping(expired)
       const lock = yield* add("a")
-      const asking = yield* Effect.forkChild(lock.lost, { startImmediately: true })
+      const asking = yield* Effect.forkChild(Deferred.await(lock.lost), { startImmediately: true })
       yield* TestClock.adjust(4_999)
       assert.isUndefined(asking.pollUnsafe())
       yield* TestClock.adjust(1)
       assert.strictEqual(yield* Fiber.join(asking), expired)
-      assert.strictEqual(yield* lock.lost, expired)
+      assert.strictEqual(yield* Deferred.await(lock.lost), expired)
     })
   )
 })

@@ -6,8 +6,8 @@ import type { HeldSession } from "../../src/internal/heldSession.ts"
 const held = (name: string): HeldSession => ({
   // Told apart by identity alone: the dispatch looks at nothing of a session.
   session: Object.assign(Object.create(null), { name }),
-  lockLost: Effect.never,
-  closeAsked: Effect.never,
+  lockLost: Deferred.makeUnsafe(),
+  closeAsked: Deferred.makeUnsafe(),
   close: Effect.void,
   turn: { since: 0, messages: 0 },
   expectsMore: true,
