@@ -78,6 +78,13 @@ export interface Pushed {
   readonly fate?: "settled" | "left"
   /** Nobody is to get it: it is settled with this beside the handlers, as the time allows. */
   readonly verdict?: Verdict.Verdict
+  /**
+   * The place of the message that this is a second delivery of: at least once may mean twice in one batch.
+   * Nobody is to get it, and what becomes of that one becomes of it: done with, or to come again. It is
+   * never among those that `settle` or `release` are given: whatever has to be done for it as well, a host
+   * does along with the other.
+   */
+  readonly copyOf?: number
 }
 
 /**
@@ -404,7 +411,8 @@ export const make = Effect.fnUntraced(function* <E, R>(host: string, options: Op
       // What was begun now would be interrupted at once, and be counted as a delivery.
       yield* Effect.logWarning(
         `${Duration.format(Duration.millis(left))} of the host's time are left, and the margin is ` +
-          `${Duration.format(margin)}: nothing is begun, and all comes again`
+          `${Duration.format(margin)}: nothing is begun, and all comes again; give the host more ` +
+          "time, or set a shorter margin"
       )
       return yield* Effect.fail(timedOut(remaining))
     }

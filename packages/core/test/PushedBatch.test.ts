@@ -57,6 +57,8 @@ interface HostOptions {
   /** These nobody is to get: done with, or left. */
   readonly gone?: ReadonlyArray<string>
   readonly late?: ReadonlyArray<string>
+  /** The same id a second time is a second delivery of the first. */
+  readonly copies?: boolean
   /** These nobody is to get: put aside so. */
   readonly aside?: (name: string) => Verdict.Verdict | undefined
 }
@@ -74,9 +76,11 @@ const hostOf = (told: Told, options: HostOptions): PushedBatch.Host => ({
       return verdict === undefined ? {} : { verdict }
     }
     return Effect.as(options.open ?? Effect.void, {
-      messages: event.map((name) => {
+      messages: event.map((name, index) => {
         const [session, id] = name.includes("/") ? name.split("/") : [undefined, name]
+        const first = event.indexOf(name)
         return {
+          ...(options.copies === true && first < index ? { copyOf: first } : {}),
           ...(gone.includes(name) ? { fate: "settled" as const } : {}),
           ...(late.includes(name) ? { fate: "left" as const } : {}),
           ...verdictOf(name),
@@ -278,6 +282,58 @@ describe("PushedBatch: a worker of pushed batches", () => {
       assert.deepStrictEqual(yield* push("a", "b", "c"), [true, true, false])
       assert.deepStrictEqual(seen, ["b"])
       assert.deepStrictEqual(told.released, [])
+    })
+  )
+
+  it.effect("R3.2 a second delivery in one batch is nobody's, and ends as the first does", () =>
+    Effect.gen(function* () {
+      const { push, seen, told } = yield* start(failing("b"), { copies: true })
+      const settled = yield* push("a", "b", "a", "c", "b", "a")
+      assert.deepStrictEqual(settled, [true, false, true, true, false, true])
+      assert.deepStrictEqual(seen.toSorted(), ["a", "b", "c"])
+      // The host knows what else it has of each.
+      assert.sameMembers(told.calls, ["Complete a", "Abandon b", "Complete c"])
+      assert.deepStrictEqual(told.released, [])
+    })
+  )
+
+  it.effect("R3.2 a second delivery of what the host did away with, or keeps, is so as well", () =>
+    Effect.gen(function* () {
+      const { push, seen, told } = yield* start(() => Effect.void, {
+        copies: true,
+        gone: ["old"],
+        late: ["odd"],
+        aside: (name) => (name === "dead" ? Verdict.deadLetter("Gone") : undefined)
+      })
+      const settled = yield* push("old", "odd", "dead", "old", "odd", "dead", "a")
+      assert.deepStrictEqual(settled, [true, false, true, true, false, true, true])
+      assert.deepStrictEqual(seen, ["a"])
+      assert.sameMembers(told.calls, ["DeadLetter dead", "Complete a"])
+    })
+  )
+
+  it.effect("R3.2 R5.3 a second delivery of what the time was too short for comes again too", () =>
+    Effect.gen(function* () {
+      const { push, seen, told } = yield* start(() => Effect.never, {
+        copies: true,
+        worker: { concurrency: 1 }
+      })
+      const pushed = yield* Effect.forkChild(push("a", "b", "b", "a"))
+      yield* Time.pass("60 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(pushed), [false, false, false, false])
+      assert.deepStrictEqual(seen, ["a"])
+      // The one that was interrupted is abandoned by its handler's end.
+      assert.deepStrictEqual(told.released, [["b"]])
+    })
+  )
+
+  it.effect("R4.1 R4.7 a second delivery in a session is run neither twice nor behind itself", () =>
+    Effect.gen(function* () {
+      const { push, seen, told } = yield* start(failing("b/1"), { copies: true, isOrdered: true })
+      const settled = yield* push("a/1", "b/1", "a/1", "a/2", "b/1", "b/2")
+      assert.deepStrictEqual(settled, [true, false, true, true, false, false])
+      assert.deepStrictEqual(seen.toSorted(), ["a/1", "a/2", "b/1"])
+      assert.sameMembers(told.calls, ["Complete a/1", "Complete a/2", "Abandon b/1 < b/2"])
     })
   )
 
@@ -833,10 +889,11 @@ describe("PushedBatch: the host's time", () => {
       assert.deepStrictEqual(told, { calls: [], released: [], delays: [] })
       assert.deepStrictEqual(
         logs.lines.map(({ text }) => text),
-        [
-          "2s of the host's time are left, and the margin is 2s: nothing is begun, and all comes again",
-          "0 of the host's time are left, and the margin is 2s: nothing is begun, and all comes again"
-        ]
+        ["2s", "0"].map(
+          (left) =>
+            `${left} of the host's time are left, and the margin is 2s: nothing is begun, and all ` +
+            "comes again; give the host more time, or set a shorter margin"
+        )
       )
     })
   )

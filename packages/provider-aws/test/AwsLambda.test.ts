@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, DateTime, Duration, Effect, Layer, Schema } from "effect"
+import { Arbitrary, DateTime, Duration, Effect, Layer, Logger, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import type { SQSBatchResponse, SQSEvent, SQSHandler } from "aws-lambda"
+import type { SQSBatchResponse, SQSEvent, SQSHandler, SQSRecord } from "aws-lambda"
 import {
   Backoff,
   HandlerFailure,
@@ -143,17 +143,52 @@ describe("AwsLambda: recorded events", () => {
     })
   )
 
-  it.effect("R5.2 a message that came twice in a batch failed if either did", () =>
+  it.effect("R3.2 a message that came twice in a batch is handled once, and ends once", () =>
     Effect.gen(function* () {
-      let calls = 0
+      const seen: Array<string> = []
       const { invoke } = yield* onRecorded(
-        () => Effect.suspend(() => (calls++ === 0 ? Effect.void : Effect.fail("no"))),
+        ({ messageId }) =>
+          Effect.suspend(() => {
+            seen.push(messageId)
+            return messageId === other?.messageId ? Effect.fail("no") : Effect.void
+          }),
         "my-queue"
       )
-      const [first] = recorded.standard.Records
-      const twice: SQSEvent = { Records: first === undefined ? [] : [first, first] }
-      const { batchItemFailures } = yield* ends(invoke(twice, minute))
-      assert.deepStrictEqual(batchItemFailures, named([first?.messageId ?? ""]))
+      const [one, other] = recorded.standard.Records
+      const again = (record: SQSRecord | undefined) =>
+        record === undefined ? [] : [{ ...record, receiptHandle: `${record.receiptHandle}-again` }]
+      const twice = [...recorded.standard.Records, ...again(one), ...again(other), ...again(one)]
+      const { batchItemFailures } = yield* ends(invoke({ Records: twice }, minute))
+      assert.deepStrictEqual(batchItemFailures, named([other?.messageId ?? ""]))
+      assert.deepStrictEqual(seen, [one?.messageId, other?.messageId])
+    })
+  )
+
+  it.effect("R3.2 of what came twice the first decides, readable or not", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const errors: Array<unknown> = []
+      const { invoke } = yield* onRecorded(
+        (message) => Effect.sync(() => seen.push(textOf(message))),
+        "fifo.fifo"
+      )
+      const [a1, a2, a3] = recorded.groups(["A1", "A2", "A3"]).Records
+      const logger = Logger.make(({ logLevel, message }) => {
+        if (logLevel === "Error") errors.push(message)
+      })
+      const push = (...records: ReadonlyArray<object | undefined>) =>
+        ends(invoke(JSON.parse(JSON.stringify({ Records: records })), minute)).pipe(
+          Effect.provide(Logger.layer([logger]))
+        )
+      // What comes behind it in its group is not kept by a second delivery that cannot be read.
+      const first = yield* push(a1, { ...a1, body: 7 }, a2)
+      assert.deepStrictEqual(first.batchItemFailures, [])
+      assert.deepStrictEqual(seen, ["A1", "A2"])
+      assert.deepStrictEqual(errors, [])
+      const second = yield* push({ ...a2, body: 7 }, a2, a3)
+      assert.deepStrictEqual(second.batchItemFailures, named(["id-A2", "id-A3"]))
+      assert.deepStrictEqual(seen, ["A1", "A2"])
+      assert.strictEqual(errors.length, 1)
     })
   )
 
@@ -368,6 +403,74 @@ describe("AwsLambda: over the emulator", () => {
       yield* round()
       assert.deepStrictEqual(yield* bodies(broker, name), ["m-1"])
       assert.deepStrictEqual(yield* bodies(broker, dlq), [])
+    })
+  )
+
+  /** A standard queue delivers a message twice, and Lambda has both in one batch. */
+  const roundOfTwice = Effect.fnUntraced(function* ({
+    broker,
+    invoke,
+    name
+  }: {
+    readonly broker: SqsBroker.Service
+    readonly invoke: lambda.Container["invoke"]
+    readonly name: string
+  }) {
+    const fault = { _tag: "Duplicate" as const }
+    yield* broker.inject({ action: "ReceiveMessage", queue: name, times: 1, fault })
+    const messages = [...(yield* lambda.poll(broker, name)), ...(yield* lambda.poll(broker, name))]
+    assert.strictEqual(messages.length, 2)
+    assert.strictEqual(new Set(messages.map(({ ReceiptHandle }) => ReceiptHandle)).size, 2)
+    const response = yield* ends(invoke(lambda.eventOf(messages, name), minute))
+    yield* lambda.remove(broker, name, messages, response)
+  })
+
+  it.effect(
+    "R3.2 what a standard queue delivers twice in a batch is handled and removed once",
+    () =>
+      Effect.gen(function* () {
+        const seen: Array<string> = []
+        const made = yield* make((message) => Effect.sync(() => seen.push(textOf(message))), {
+          world: { fifo: false }
+        })
+        yield* made.send("m-1")
+        yield* roundOfTwice(made)
+        assert.deepStrictEqual(seen, ["m-1"])
+        assert.deepStrictEqual(yield* bodies(made.broker, made.name), [])
+      })
+  )
+
+  it.effect("R3.2 R3.6 and is one dead letter", () =>
+    Effect.gen(function* () {
+      const failure = new HandlerFailure.Permanent({ reason: "Unknown" })
+      const made = yield* make(() => Effect.fail(failure), { world: { fifo: false } })
+      yield* made.send("m-1")
+      yield* roundOfTwice(made)
+      assert.deepStrictEqual(yield* bodies(made.broker, made.name), [])
+      assert.deepStrictEqual(yield* bodies(made.broker, made.dlq), ["m-1"])
+    })
+  )
+
+  it.effect("R3.2 R3.4 or comes again after its backoff, counted as delivered once", () =>
+    Effect.gen(function* () {
+      const seen: Array<number> = []
+      const made = yield* make(
+        ({ deliveryCount }) =>
+          Effect.suspend(() => (seen.push(deliveryCount) < 3 ? Effect.fail("no") : Effect.void)),
+        { changesVisibility: true, world: { fifo: false } }
+      )
+      yield* made.send("m-1")
+      yield* roundOfTwice(made)
+      assert.deepStrictEqual(seen, [1])
+      yield* TestClock.adjust("4900 millis")
+      assert.isFalse(yield* made.round())
+      yield* TestClock.adjust("200 millis")
+      yield* roundOfTwice(made)
+      // The broker has counted four.
+      yield* TestClock.adjust("5 seconds")
+      yield* made.round()
+      assert.deepStrictEqual(seen, [1, 2, 3])
+      assert.deepStrictEqual(yield* bodies(made.broker, made.name), [])
     })
   )
 

@@ -1,6 +1,6 @@
 import * as Result from "effect/Result"
 import type * as Outcome from "../../Outcome.ts"
-import type { Opened } from "../../PushedBatch.ts"
+import type { Opened, Pushed } from "../../PushedBatch.ts"
 import type * as QueueAddress from "../../QueueAddress.ts"
 import * as QueueError from "../../QueueError.ts"
 import * as Receipt from "../../Receipt.ts"
@@ -8,8 +8,16 @@ import type * as ReceivedMessage from "../../ReceivedMessage.ts"
 import * as SessionId from "../../SessionId.ts"
 import type * as Verdict from "../../Verdict.ts"
 
-/** Not handed out yet; handed out; to be settled unseen; done with for good; to come again. */
-type State = "waiting" | "out" | "aside" | "settled" | "left"
+/**
+ * Not handed out yet; handed out; to be settled unseen; done with for good; to come again; whatever another
+ * is, since it is the same message.
+ */
+type State = "waiting" | "out" | "aside" | "settled" | "left" | "copy"
+
+const stateOf = ({ copyOf, fate, verdict }: Pushed): State => {
+  if (copyOf !== undefined) return "copy"
+  return verdict === undefined ? (fate ?? "waiting") : "aside"
+}
 
 /** Some that nobody is to get, and what is to become of them. */
 interface Aside {
@@ -40,9 +48,7 @@ export class Held {
     this.#address = address
     this.opened = opened
     this.#token = token
-    this.#states = opened.messages.map(({ fate, verdict }): State =>
-      verdict === undefined ? (fate ?? "waiting") : "aside"
-    )
+    this.#states = opened.messages.map(stateOf)
     this.#asides = [...this.#states.keys()].filter((index) => this.#states[index] === "aside")
     this.#sessions = opened.messages.map(({ message: { messageId, sessionId } }) =>
       // What was moved back to an ordered queue by hand may have lost its session.
@@ -51,7 +57,9 @@ export class Held {
   }
 
   get settled(): ReadonlyArray<boolean> {
-    return this.#states.map((state) => state === "settled")
+    return this.opened.messages.map(
+      ({ copyOf }, index) => this.#states[copyOf ?? index] === "settled"
+    )
   }
 
   /** The session to be accepted next: the given one, or the first that nobody has. */

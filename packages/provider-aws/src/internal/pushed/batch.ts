@@ -39,6 +39,8 @@ export interface Facts {
 export interface Pushed {
   readonly arrived: Arrived
   readonly deliveryCount: number
+  /** The place of the first delivery of the same message, which is settled for both. */
+  readonly copyOf?: number
 }
 
 const done: Outcome.Outcome<void> = Result.succeed(undefined)
@@ -84,12 +86,20 @@ const sendAll = (sqs: Sqs, to: Queue, entries: ReadonlyArray<SendEntry>) => {
 export class Batch {
   readonly #facts: Facts
   readonly #messages: ReadonlyArray<Pushed>
+  /** By its place what else came of a message. */
+  readonly #copies = new Map<number, Array<number>>()
   /** Their copies are among the dead letters: on a standard queue nobody would drop a second one. */
   readonly #copied = new Set<number>()
 
   constructor(facts: Facts, messages: ReadonlyArray<Pushed>) {
     this.#facts = facts
     this.#messages = messages
+    for (const [index, { copyOf }] of messages.entries()) {
+      if (copyOf === undefined) continue
+      const known = this.#copies.get(copyOf)
+      if (known === undefined) this.#copies.set(copyOf, [index])
+      else known.push(index)
+    }
   }
 
   readonly settle: PushedBatch.Opened["settle"] = (which, verdict, behind) => {
@@ -151,13 +161,26 @@ export class Batch {
     })
   }
 
-  /** All of a group at once: nobody gets what stands behind one in flight. */
+  /**
+   * All of a group at once: nobody gets what stands behind one in flight. What came twice comes again by
+   * whichever of its receipts still counts.
+   */
   #comeAgain(which: Which, delay: Duration.Duration) {
     const { address, sqs } = this.#facts
     const seconds = Math.ceil(Duration.toSeconds(delay))
-    const entries = this.#of(which).map(({ arrived }) => ({ handle: arrived.handle, seconds }))
+    const all = which.map((index) => this.#deliveriesOf(index))
+    const entries = all.flat().map(({ arrived }) => ({ handle: arrived.handle, seconds }))
     return Effect.flatMap(sqs.queueOf(address), (queue) =>
-      inTens(entries, (some) => sqs.changeVisibility(queue, some))
+      Effect.map(
+        inTens(entries, (some) => sqs.changeVisibility(queue, some)),
+        (outcomes) => {
+          let at = 0
+          return all.flatMap(({ length }) => {
+            const own = outcomes.slice(at, (at += length))
+            return own.find(isDone) ?? own[0] ?? []
+          })
+        }
+      )
     )
   }
 
@@ -179,8 +202,23 @@ export class Batch {
     return which.flatMap((index) => this.#messages[index] ?? [])
   }
 
+  /** It, and whatever else came of the same message. */
+  #deliveriesOf(index: number): ReadonlyArray<Pushed> {
+    return this.#of([index, ...(this.#copies.get(index) ?? [])])
+  }
+
   #ended(which: Which, wasSeen: boolean): void {
-    for (const { arrived } of this.#of(which)) this.#facts.counts.ended(arrived.id, wasSeen)
+    const { counts } = this.#facts
+    for (const index of which) {
+      let isSeen = wasSeen
+      const counted = new Set<number>()
+      // A second delivery nobody saw; the broker has counted it, if it has a count of its own.
+      for (const { arrived } of this.#deliveriesOf(index)) {
+        if (!counted.has(arrived.receives)) counts.ended(arrived.id, isSeen)
+        counted.add(arrived.receives)
+        isSeen = false
+      }
+    }
   }
 
   #unsupported(what: string): Effect.Effect<never, QueueError.QueueError> {

@@ -91,6 +91,22 @@ export const read = (event: unknown): ReadonlyArray<Read> | undefined => {
   return Array.isArray(records) && records.every(isNamed) ? records.map(readOne) : undefined
 }
 
+const idOf = (one: Read): string =>
+  one._tag === "Record" ? one.record.messageId : one.unreadable.messageId
+
+/**
+ * Of each the place of the first that is the same message, where it is a second delivery: at least once may
+ * mean twice in one event, and a lock may run out while Lambda gathers a batch.
+ */
+export const copiesOf = (reads: ReadonlyArray<Read>): ReadonlyArray<number | undefined> => {
+  const first = new Map<string, number>()
+  return reads.map((one, index) => {
+    const known = first.get(idOf(one))
+    if (known === undefined) first.set(idOf(one), index)
+    return known
+  })
+}
+
 const valueOf = (one: EventAttribute): MessageAttributeValue => {
   const { binaryValue, dataType, stringValue } = one
   const BinaryValue =

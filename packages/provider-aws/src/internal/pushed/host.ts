@@ -54,17 +54,25 @@ const mismatch = (
 /** A message of an event, and what is to become of it where that is known at once. */
 interface Seen extends Pushed, Pick<PushedBatch.Pushed, "fate" | "verdict"> {}
 
+/** What an event is made of. */
+interface Parts {
+  readonly reads: ReadonlyArray<events.Read>
+  /** Of each the place of the first that is the same message. */
+  readonly copies: ReadonlyArray<number | undefined>
+}
+
 const expired = Verdict.deadLetter("TTLExpiredException")
 
 /**
  * What cannot be read comes again, and those of its group behind it, which would overtake it; all of them,
- * where its group is not known.
+ * where its group is not known. A second delivery is what the first one is.
  */
-const unreadable = (reads: ReadonlyArray<events.Read>, isFifo: boolean) => {
+const unreadable = ({ copies, reads }: Parts, isFifo: boolean) => {
   const left = new Set<number>()
   const groups = new Set<string | undefined>()
   let isEverybody = false
   for (const [index, one] of reads.entries()) {
+    if (copies[index] !== undefined) continue
     if (one._tag === "Unreadable") {
       const { groupId } = one.unreadable
       groups.add(groupId)
@@ -75,9 +83,11 @@ const unreadable = (reads: ReadonlyArray<events.Read>, isFifo: boolean) => {
   return left
 }
 
-const logUnreadable = (reads: ReadonlyArray<events.Read>) =>
+const logUnreadable = ({ copies, reads }: Parts) =>
   Effect.forEach(
-    reads.flatMap((one) => (one._tag === "Unreadable" ? [one.unreadable] : [])),
+    reads.flatMap((one, index) =>
+      one._tag === "Unreadable" && copies[index] === undefined ? [one.unreadable] : []
+    ),
     ({ messageId, problem }) =>
       Effect.logError(`a record of the event is none of SQS and comes again: ${problem}`).pipe(
         Effect.annotateLogs({ messageId })
@@ -85,13 +95,23 @@ const logUnreadable = (reads: ReadonlyArray<events.Read>) =>
     { discard: true }
   )
 
+/** By the first delivery of each message the least of its counts: nobody is handed the others. */
+const leastReceives = (arrivals: ReadonlyArray<wire.Arrived>, copies: Parts["copies"]) => {
+  const least = new Map<number, number>()
+  for (const [index, { receives }] of arrivals.entries()) {
+    const first = copies[index] ?? index
+    least.set(first, Math.min(receives, least.get(first) ?? receives))
+  }
+  return least
+}
+
 /** The host that is Lambda. */
 export const make = ({ changesVisibility, config, self, sqs }: Options): PushedBatch.Host => {
   const counts = new Counts(Defaults.sqsCountsMax)
 
   /** Of a dead letter the broker's count is all there is. */
   const countOf = (
-    { id, receives }: wire.Arrived,
+    { id, receives }: Pick<wire.Arrived, "id" | "receives">,
     isMain: boolean,
     { deliveriesMax, fifo }: AwsConfig.ResolvedQueue
   ): number => (isMain ? counts.next({ id, receives, isFifo: fifo, deliveriesMax }) : receives)
@@ -109,18 +129,26 @@ export const make = ({ changesVisibility, config, self, sqs }: Options): PushedB
       reads.flatMap((one) => (one._tag === "Record" ? [one.record] : []))
     )
     if (wrong !== undefined) return yield* Effect.fail(wrong)
-    yield* logUnreadable(reads)
+    const copies = events.copiesOf(reads)
+    yield* logUnreadable({ reads, copies })
     const now = yield* Clock.currentTimeMillis
     const isMain = address._tag === "Queue"
-    const left = unreadable(reads, isMain && settings.fifo)
+    const left = unreadable({ reads, copies }, isMain && settings.fifo)
     const hasDeadLetters = Capabilities.isSupported(self.capabilities(address.queue).deadLetter)
     const isDropped = settings.expired === "drop" || !hasDeadLetters
     const options = { address, bodyEncoding: settings.bodyEncoding }
-    const messages = reads.map((one, index): Seen => {
-      const source =
-        one._tag === "Record" ? events.toMessage(one.record) : events.blank(one.unreadable)
-      const arrived = wire.fromWire(source, options)
-      const deliveryCount = countOf(arrived, isMain, settings)
+    const arrivals = reads.map((one) =>
+      wire.fromWire(
+        one._tag === "Record" ? events.toMessage(one.record) : events.blank(one.unreadable),
+        options
+      )
+    )
+    const least = leastReceives(arrivals, copies)
+    const messages = arrivals.map((arrived, index): Seen => {
+      const copyOf = copies[index]
+      const receives = least.get(copyOf ?? index) ?? arrived.receives
+      const deliveryCount = countOf({ id: arrived.id, receives }, isMain, settings)
+      if (copyOf !== undefined) return { arrived, deliveryCount, copyOf }
       if (left.has(index)) return { arrived, deliveryCount, fate: "left" }
       if (arrived.expiresAt > now) return { arrived, deliveryCount }
       // This delivery is none: nobody gets it.
@@ -134,10 +162,10 @@ export const make = ({ changesVisibility, config, self, sqs }: Options): PushedB
     const lockedUntil = DateTime.makeUnsafe(endsAt)
     const opened: PushedBatch.Opened = {
       messages: messages.map(
-        ({ arrived: { firstReceivedAt, message }, deliveryCount, fate, verdict }) => {
+        ({ arrived: { firstReceivedAt, message }, copyOf, deliveryCount, fate, verdict }) => {
           const firstDeliveredAt = DateTime.makeUnsafe(firstReceivedAt)
           const facts = { deliveryCount, firstDeliveredAt, deliveredAt, lockedUntil }
-          return defined({ message: Object.assign(message, facts), fate, verdict })
+          return defined({ message: Object.assign(message, facts), fate, verdict, copyOf })
         }
       ),
       settle: batch.settle,
