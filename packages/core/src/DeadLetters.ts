@@ -231,7 +231,8 @@ export interface Item {
 }
 
 /**
- * How far it got: one for each letter, and one before the first.
+ * How far it got: one for each letter, one before the first, and one at the end, which says whether that
+ * was everything.
  *
  * @category models
  * @since 0.1.0
@@ -243,8 +244,13 @@ export interface Progress {
   readonly total?: number
   /** The failures so far, by their reason's tag. */
   readonly failures: Readonly<Record<string, number>>
-  /** The last letter; absent before the first. */
+  /** The last letter; absent before the first, and at the end. */
   readonly last?: Item
+  /**
+   * At the end, and only there: whether it came to all that was asked for. `false` where others hold some,
+   * where one that stays in hand hides those behind it, and where the service cannot tell.
+   */
+  readonly complete?: boolean
 }
 
 /**

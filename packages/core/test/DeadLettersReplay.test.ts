@@ -88,7 +88,46 @@ describe("DeadLetters: replay", () => {
         assert.deepStrictEqual(left(), ["a"])
         assert.deepStrictEqual(yield* broker.locked, [])
         const none = yield* all(letters.replay(orders, DeadLetters.ids([])))
-        assert.deepStrictEqual(none, [{ done: 0, failed: 0, failures: {}, total: 0 }])
+        const nothing = { done: 0, failed: 0, failures: {}, total: 0 }
+        assert.deepStrictEqual(none, [nothing, { ...nothing, complete: true }])
+      })
+    )
+
+    it.effect(`R7.1 ${way}: the last word is whether it came to all there was`, () =>
+      Effect.gen(function* () {
+        const { left, letters, put } = yield* Letters.make(capabilities, { tellsDepth: true })
+        // As this library puts them aside: alone in their groups.
+        const sequenceNumber = 1n
+        for (const id of abc) put(id, { session: id, sequenceNumber })
+        const replay = (dryRun: boolean) => letters.replay(orders, DeadLetters.all, { dryRun })
+        const purge = (dryRun: boolean) => letters.purge(orders, DeadLetters.all, { dryRun })
+        const replayed = [...(yield* all(replay(true))), ...(yield* all(replay(false)))]
+        for (const id of abc) put(id, { session: id, sequenceNumber, delivery: id })
+        const purged = [...(yield* all(purge(true))), ...(yield* all(purge(false)))]
+        const progress = [...replayed, ...purged]
+        assert.deepStrictEqual(left(), [])
+        const told = [undefined, undefined, undefined, undefined, true]
+        assert.deepStrictEqual(
+          progress.map(({ complete }) => complete),
+          [...told, ...told, ...told, ...told]
+        )
+        // What it says is of the whole; of letters all was said before.
+        const end = last(progress)
+        assert.deepStrictEqual([end.done, end.failed, end.total, end.last], [3, 0, 3, undefined])
+      })
+    )
+
+    it.effect(`R7.1 ${way}: what was asked for by its id and found is all that was asked for`, () =>
+      Effect.gen(function* () {
+        const { letters, put } = yield* Letters.make(capabilities)
+        for (const id of abc) put(id, { session: id })
+        const [, letter] = yield* all(letters.list(orders))
+        const { id } = letter ?? assert.fail("nothing is listed")
+        const found = yield* all(letters.replay(orders, DeadLetters.ids([id, id])))
+        assert.deepStrictEqual([last(found).done, last(found).complete], [1, true])
+        // Without a peek, and without a number, nobody can tell that there is no such letter.
+        const missing = yield* all(letters.replay(orders, DeadLetters.ids(["nobody"])))
+        assert.strictEqual(last(missing).complete, !("peek" in capabilities))
       })
     )
 
@@ -218,8 +257,73 @@ describe("DeadLetters: replay", () => {
       const { left, letters, put, there } = yield* Letters.make()
       put("a", { heldUntil: 60_000 })
       put("b")
-      yield* all(letters.replay(orders, DeadLetters.all))
+      const progress = yield* all(letters.replay(orders, DeadLetters.all))
       assert.deepStrictEqual([left(), yield* there], [["a"], ["b"]])
+      assert.isFalse(last(progress).complete)
+    })
+  )
+
+  it.effect("R7.1 with peek, without order: what another one removes meanwhile is not missed", () =>
+    Effect.gen(function* () {
+      const { client, letters, put, there } = yield* Letters.make()
+      put("a")
+      put("b")
+      const [mine] = yield* client.receive(dead, { wait: 0 })
+      const fiber = yield* Effect.forkChild(all(letters.replay(orders, DeadLetters.all)))
+      yield* TestClock.adjust("500 millis")
+      yield* client.complete(mine ?? assert.fail("nothing received"))
+      const progress = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* there, ["b"])
+      assert.isTrue(last(progress).complete)
+    })
+  )
+
+  for (const tellsDepth of [true, false]) {
+    const how = tellsDepth ? "with depth" : "without depth"
+    it.effect(`R7.1 without peek, ${how}, without order: what others hold is told as hidden`, () =>
+      Effect.gen(function* () {
+        const { left, letters, put, there } = yield* Letters.make(blind, { tellsDepth })
+        put("a", { heldUntil: 60_000 })
+        put("b")
+        const progress = yield* all(letters.replay(orders, DeadLetters.all))
+        assert.deepStrictEqual([left(), yield* there], [["a"], ["b"]])
+        assert.isFalse(last(progress).complete)
+        yield* TestClock.adjust("1 minute")
+        const purged = yield* all(letters.purge(orders, DeadLetters.all))
+        assert.deepStrictEqual([last(purged).done, last(purged).complete], [1, tellsDepth])
+      })
+    )
+  }
+
+  it.effect(
+    "R7.1 who may not ask how many there are may replay, and is not told that it is all",
+    () =>
+      Effect.gen(function* () {
+        const faults: ScriptedProvider.Faults = {}
+        const { letters, put } = yield* Letters.make(blind, { faults, tellsDepth: true })
+        put("a")
+        faults.before = ({ method }) => (method === "depth" ? Effect.fail(refused()) : Effect.void)
+        const everything = DeadLetters.where(() => true)
+        const progress = yield* all(letters.replay(orders, everything))
+        assert.deepStrictEqual([last(progress).done, last(progress).complete], [1, false])
+      })
+  )
+
+  it.effect("R7.1 what is put aside meanwhile does not stand for what others hold", () =>
+    Effect.gen(function* () {
+      const faults: ScriptedProvider.Faults = {}
+      const { letters, put, there } = yield* Letters.make(blind, { faults, tellsDepth: true })
+      put("a", { heldUntil: 60_000 })
+      put("b")
+      faults.after = ({ method }) =>
+        Effect.sync(() => {
+          if (method !== "send") return
+          delete faults.after
+          put("late", { at: 1 })
+        })
+      const progress = yield* all(letters.replay(orders, DeadLetters.all))
+      assert.include(yield* there, "b")
+      assert.isFalse(last(progress).complete)
     })
   )
 
@@ -260,8 +364,55 @@ describe("DeadLetters: replay", () => {
           }))
       }
       const service = yield* DeadLetters.make(yield* QueueClient.make(more))
-      yield* all(service.replay(orders, DeadLetters.all))
+      const progress = yield* all(service.replay(orders, DeadLetters.all))
       assert.deepStrictEqual(sessionsOf(yield* there), { s: "s1 s2 s9", t: "t1" })
+      assert.isTrue(last(progress).complete)
+    })
+  )
+
+  for (const isFailed of [true, false]) {
+    const what = isFailed ? "cannot be sent" : "was not selected"
+    it.effect(`R7.1 behind one of the broker's that ${what} there may be more: not complete`, () =>
+      Effect.gen(function* () {
+        const { left, letters, put } = yield* Letters.make(blindFifo, { tellsDepth: true })
+        put("s1", { session: "s" })
+        put("t1", { session: "t", sequenceNumber: 1n, delivery: "ours" })
+        const selection = isFailed
+          ? DeadLetters.all
+          : DeadLetters.where(({ messageId }) => messageId === "t1")
+        const edit: DeadLetters.Edit = (message, { messageId }) =>
+          isFailed && messageId === "s1" ? Effect.fail(refused()) : Effect.succeed(message)
+        const progress = yield* all(letters.replay(orders, selection, { edit }))
+        assert.deepStrictEqual(left(), ["s1"])
+        assert.deepStrictEqual([last(progress).done, last(progress).complete], [1, false])
+        // Nothing of ours hides another one.
+        const dry = yield* all(letters.replay(orders, selection, { dryRun: true }))
+        assert.isFalse(last(dry).complete)
+        yield* all(letters.purge(orders, DeadLetters.all))
+        put("u1", { session: "u", sequenceNumber: 1n, delivery: "ours too" })
+        const nobody = DeadLetters.where(() => false)
+        const none = yield* all(letters.replay(orders, nobody))
+        assert.deepStrictEqual([last(none).done, last(none).complete], [0, true])
+      })
+    )
+  }
+
+  it.effect("R7.1 a refusal of one among others names it as it would name it alone", () =>
+    Effect.gen(function* () {
+      const faults: ScriptedProvider.Faults = {}
+      const { letters, put } = yield* Letters.make({}, { faults })
+      for (const id of abc) put(id)
+      let sends = 0
+      faults.each = ({ method }) =>
+        method === "send" && sends++ === 1
+          ? QueueError.validationFailed("messages[1].attributes", "are too many")
+          : undefined
+      const progress = yield* all(letters.replay(orders, DeadLetters.all))
+      const errors = progress.flatMap((one) => one.last?.error ?? [])
+      assert.deepStrictEqual(
+        errors.map(({ message }) => message),
+        ["ValidationFailed: messages[0].attributes: are too many"]
+      )
     })
   )
 

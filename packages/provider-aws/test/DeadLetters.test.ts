@@ -5,6 +5,7 @@ import {
   Message,
   Outcome,
   QueueClient,
+  QueueError,
   type QueueProvider,
   SessionId,
   Verdict
@@ -82,8 +83,43 @@ describe("dead letters on FIFO queues", () => {
       yield* send(client, ids(23))
       yield* moveAll(broker, name)
       const progress = yield* ends(Stream.runCollect(letters.replay(queue, DeadLetters.all)))
-      assert.deepStrictEqual([progress.at(-1)?.done, progress.at(-1)?.failed], [23, 0])
+      const { complete, done, failed } = progress.at(-1) ?? assert.fail("there is a last progress")
+      assert.deepStrictEqual({ complete, done, failed }, { complete: true, done: 23, failed: 0 })
       assert.deepStrictEqual(yield* texts(provider), ids(23))
+    })
+  )
+
+  it.effect("R7.1 one that they hide from a replay or a purge is told of: not complete", () =>
+    Effect.gen(function* () {
+      const { broker, client, letters, name, provider } = yield* make
+      yield* send(client, ids(13))
+      yield* moveAll(broker, name)
+      const textOf = ({ message }: DeadLetters.DeadLetter) => new TextDecoder().decode(message.body)
+      const isLast = DeadLetters.where((letter) => textOf(letter) === "m-12")
+      const ending = Effect.fnUntraced(function* (
+        work: Stream.Stream<DeadLetters.Progress, QueueError.QueueError>
+      ) {
+        const { complete, done } = Option.getOrThrow(yield* ends(Stream.runLast(work)))
+        return { complete, done }
+      })
+      const hidden = { complete: false, done: 0 }
+      assert.deepStrictEqual(yield* ending(letters.replay(queue, isLast)), hidden)
+      assert.deepStrictEqual(yield* ending(letters.purge(queue, isLast)), hidden)
+      assert.deepStrictEqual(yield* ending(letters.replay(queue, isLast, { dryRun: true })), hidden)
+      // The first one stays in hand: what stands behind the ten of its group is not come to.
+      const edit: DeadLetters.Edit = (message, letter) =>
+        textOf(letter) === "m-0"
+          ? Effect.fail(QueueError.validationFailed("edit", "is not for this one"))
+          : Effect.succeed(message)
+      const stopped = yield* ending(letters.replay(queue, DeadLetters.all, { edit }))
+      assert.deepStrictEqual(stopped, hidden)
+      // By its id a letter that is come to is all that was asked for, whatever is behind it.
+      const { letters: shown } = yield* ends(letters.page(queue, { size: 1 }))
+      const one = DeadLetters.ids(shown.map(({ id }) => id))
+      assert.deepStrictEqual(yield* ending(letters.replay(queue, one)), { complete: true, done: 1 })
+      const rest = yield* ending(letters.replay(queue, DeadLetters.all))
+      assert.deepStrictEqual(rest, { complete: true, done: 12 })
+      assert.sameMembers(yield* texts(provider), ids(13))
     })
   )
 

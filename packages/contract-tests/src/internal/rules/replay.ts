@@ -278,7 +278,8 @@ export const replay: ReadonlyArray<ProviderRule> = [
       yield* bury(["a"])
       const { letters: broken } = yield* tools(cut)
       const progress = yield* all(broken.replay(queue, DeadLetters.all))
-      yield* expect.equal("what became of it", progress.at(-1)?.last?.outcome, "duplicated")
+      const became = progress.flatMap((one) => one.last?.outcome ?? [])
+      yield* expect.equal("what became of it", became, ["duplicated"])
       const { letters } = yield* tools()
       yield* outcome(letters.replay(queue, DeadLetters.all), 1)
       const isDropped = Capabilities.isSupported(capabilities.deduplication)
@@ -437,6 +438,34 @@ export const replay: ReadonlyArray<ProviderRule> = [
       yield* steps.complete([letter])
       const after = yield* depthOf(dead)
       yield* expect.equal("one less", after, { available: 2, locked: 0, delayed: 0 })
+    })
+  },
+  {
+    id: "REPLAY-13",
+    group,
+    title:
+      "a replay says at its end whether it came to all letters, and those that others hold are some",
+    source: "SPEC R7.1: where the service cannot show everything, complete is false",
+    breaks: "hides from a peek, or from the depth, what somebody holds",
+    skip,
+    run: Effect.gen(function* () {
+      const { capabilities, provider, queue } = yield* world
+      const { letters } = yield* tools()
+      const ending = (selection: DeadLetters.Selection) =>
+        Effect.map(all(letters.replay(queue, selection)), (progress) => {
+          const { complete, done } = progress.at(-1) ?? {}
+          return { complete, done }
+        })
+      yield* bury(["a", "b"])
+      const [held] = yield* steps.receive(1, yield* steps.deadLetters)
+      const letter = yield* expect.present("a dead letter", held)
+      const first = yield* ending(DeadLetters.all)
+      yield* expect.equal("while another one is held", first, { complete: false, done: 1 })
+      yield* steps.abandon([letter])
+      // Who neither shows nor counts them cannot say that these were all.
+      const isTold = Capabilities.isSupported(capabilities.peek) || provider.depth !== undefined
+      const second = yield* ending(DeadLetters.all)
+      yield* expect.equal("with all of them", second, { complete: isTold, done: 1 })
     })
   }
 ]

@@ -104,6 +104,41 @@ export const replays: ReadonlyArray<Sabotage.Sabotage> = [
     )
   },
   {
+    id: "dead-letters-peek-hides-held",
+    title: "a peek at the dead letters does not show those that somebody holds",
+    source: "a peek that is a receive without a lock",
+    caughtBy: ["REPLAY-13"],
+    make: wrap.remembering(
+      () => new Map<string, bigint | undefined>(),
+      (provider, held) =>
+        wrap.change(provider, {
+          receive: (address, options) =>
+            Effect.tap(provider.receive(address, options), (messages) =>
+              Effect.sync(() => {
+                if (address._tag === "Queue") return
+                for (const { receipt, sequenceNumber } of messages) {
+                  held.set(receipt.token, sequenceNumber)
+                }
+              })
+            ),
+          settle: (receipts, verdict) =>
+            Effect.tap(provider.settle(receipts, verdict), () =>
+              Effect.sync(() => {
+                for (const { token } of receipts) held.delete(token)
+              })
+            ),
+          peek: (address, options) =>
+            Effect.map(provider.peek(address, options), (messages) =>
+              address._tag === "Queue"
+                ? messages
+                : messages.filter(
+                    ({ sequenceNumber }) => ![...held.values()].includes(sequenceNumber)
+                  )
+            )
+        })
+    )
+  },
+  {
     id: "dead-letters-numbered-backwards",
     title: "the later a dead letter came, the lower is its number",
     source: "a stack where a queue should be",

@@ -41,6 +41,8 @@ export interface Options {
   readonly heldSizeMax: number
   /** Asked once a letter; of the others no more is kept than what gives them back. */
   readonly isWanted: (letter: DeadLetters.DeadLetter) => boolean
+  /** Whether it counts among those that were seen. */
+  readonly wasThere: (letter: DeadLetters.DeadLetter) => boolean
 }
 
 const nothing = new Message.Message({ body: new Uint8Array(0) })
@@ -72,6 +74,7 @@ export class Hold {
   readonly #isUsed = Latch.makeUnsafe(false)
   #period: number
   #size = 0
+  #seen = 0
 
   constructor(options: Options) {
     this.options = options
@@ -94,6 +97,19 @@ export class Hold {
   get isFull(): boolean {
     const { heldMax, heldSizeMax } = this.options
     return this.#held.size > heldMax || this.#size > heldSizeMax
+  }
+
+  /** Letters so far that were there when it began, those that are not held any more included. */
+  get seen(): number {
+    return this.#seen
+  }
+
+  /** Whether one in hand may stand before others of its group, which nobody can have meanwhile. */
+  get isHiding(): boolean {
+    const { client, queue } = this.options
+    return (
+      client.capabilities(queue).ordered && [...this.#held.values()].some(({ isMoved }) => isMoved)
+    )
   }
 
   find(key: string): Held | undefined {
@@ -132,6 +148,7 @@ export class Hold {
     const kept = isWanted ? held : { ...held, letter: { ...letter, message: nothing } }
     this.#held.set(key, kept)
     this.#size += kept.size
+    if (this.options.wasThere(letter)) this.#seen++
     return [held]
   }
 

@@ -1,3 +1,4 @@
+import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as DeadLetters from "../../DeadLetters.ts"
 import type * as QueueError from "../../QueueError.ts"
@@ -10,10 +11,16 @@ export const item = (
   error?: QueueError.QueueError
 ): DeadLetters.Item => ({ id, messageId, reason, outcome, ...defined({ sessionId, error }) })
 
+/** What there is to say at the end. */
+interface End {
+  readonly complete: boolean
+}
+
 const after = (
   { done, failed, failures, total }: DeadLetters.Progress,
-  last: DeadLetters.Item
+  last: DeadLetters.Item | End
 ): DeadLetters.Progress => {
+  if ("complete" in last) return { done, failed, failures, ...defined({ total }), ...last }
   const { error, outcome } = last
   const tag = error?.reason._tag
   return {
@@ -25,11 +32,23 @@ const after = (
   }
 }
 
-/** The letters added up as they are done with, and one before the first. */
-export const of = <E>(
+/** What is known of the work beyond what becomes of each letter. */
+interface Whole<E> {
+  /** How many there are to do, where that is known. */
+  readonly total: number | undefined
+  /** Asked when all is done: whether that was everything. */
+  readonly complete: Effect.Effect<boolean, E>
+}
+
+/**
+ * The letters added up as they are done with, one before the first, and at the end one that says whether
+ * these were all.
+ */
+export const of = <E, E2>(
   items: Stream.Stream<DeadLetters.Item, E>,
-  total: number | undefined
-): Stream.Stream<DeadLetters.Progress, E> => {
+  { complete, total }: Whole<E2>
+): Stream.Stream<DeadLetters.Progress, E | E2> => {
   const start: DeadLetters.Progress = { done: 0, failed: 0, failures: {}, ...defined({ total }) }
-  return Stream.scan(items, () => start, after)
+  const end = Stream.map(Stream.fromEffect(complete), (isAll) => ({ complete: isAll }))
+  return Stream.scan(Stream.concat(items, end), () => start, after)
 }

@@ -28,7 +28,7 @@ interface Found {
 }
 
 /** A reading under way. */
-interface Reading {
+export interface Reading {
   readonly found: Stream.Stream<Found, QueueError.QueueError>
   /** Whether cursors grow as letters come. */
   readonly isSorted: boolean
@@ -75,9 +75,8 @@ const scanning = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Reading, QueueError.QueueError, Scope.Scope> {
   if (cursor !== undefined && !scanCursor.test(cursor)) return yield* Effect.fail(badCursor())
   const { client, queue } = place
-  const hold = yield* holds.make({ ...place, isWanted: () => false })
+  const hold = yield* holds.make({ ...place, isWanted: () => false, wasThere: () => true })
   let isCut = false
-  let isAnyMoved = false
   const step = Effect.suspend(() => {
     if (hold.isFull) {
       isCut = true
@@ -88,7 +87,6 @@ const scanning = Effect.fnUntraced(function* (
     }
     return Effect.map(hold.receive(Defaults.deadLetterWait), (some) => {
       if (some === undefined) return [[], Option.none<void>()] as const
-      isAnyMoved ||= some.some(({ isMoved }) => isMoved)
       const found = some.map(({ letter }): Found => ({ letter, at: cursorOf(letter) }))
       const rest = cursor === undefined ? found : found.filter(({ at }) => at > cursor)
       return [rest, Option.some<void>(undefined)] as const
@@ -96,7 +94,7 @@ const scanning = Effect.fnUntraced(function* (
   })
   const complete = Effect.suspend(() =>
     // One in flight of a group hides those behind it.
-    isCut || (isAnyMoved && client.capabilities(queue).ordered)
+    isCut || hold.isHiding
       ? Effect.succeed(false)
       : Effect.map(
           client.depth(QueueAddress.deadLetter(queue)),
@@ -109,7 +107,8 @@ const scanning = Effect.fnUntraced(function* (
   return { found: Stream.paginate(undefined, () => step), isSorted: false, complete }
 })
 
-const open = (
+/** Begins to read, from a cursor or from the first. */
+export const open = (
   place: Place,
   cursor: string | undefined
 ): Effect.Effect<Reading, QueueError.QueueError, Scope.Scope> =>

@@ -22,16 +22,39 @@ import * as windows from "./windows.ts"
 
 type Progress = Stream.Stream<DeadLetters.Progress, QueueError.QueueError>
 
+/** What there is to do, of which letters. */
+interface Work {
+  readonly selection: DeadLetters.Selection
+  /** How many there were at the start, where the service tells it. */
+  readonly there: number | undefined
+}
+
+/** Letter after letter, and at the end whether these were all. */
+const report = (
+  { selection, there }: Work,
+  items: Stream.Stream<DeadLetters.Item, QueueError.QueueError>,
+  complete: Effect.Effect<boolean, QueueError.QueueError>
+): Progress => {
+  const whole = selecting.completeOf(selection, items, complete)
+  const total = selecting.total(selection, there)
+  return progress.of(whole.items, { complete: whole.complete, total })
+}
+
 /** Those that would be taken, and nothing else. */
-const dry = (
+const dry = Effect.fnUntraced(function* (
   place: reading.Place,
-  filter: (letter: DeadLetters.DeadLetter) => boolean
-): Stream.Stream<DeadLetters.Item, QueueError.QueueError> =>
-  Stream.map(reading.list(place, { filter }), (letter) => progress.item(letter, "done"))
+  filter: (letter: DeadLetters.DeadLetter) => boolean,
+  work: Work
+) {
+  const { complete, found } = yield* reading.open(place, undefined)
+  const wanted = Stream.filter(found, ({ letter }) => filter(letter))
+  const items = Stream.map(wanted, ({ letter }) => progress.item(letter, "done"))
+  return report(work, items, complete)
+})
 
 /** Part after part of what the windows bring, the next window when all of one is done. */
 const parts = (
-  next: windows.Windows,
+  next: windows.Windows["next"],
   plan: (window: ReadonlyArray<holds.Held>) => ReadonlyArray<ReadonlyArray<holds.Held>>
 ) =>
   Stream.paginate(undefined, () =>
@@ -106,15 +129,17 @@ export const replay = (
   Stream.unwrap(
     Effect.gen(function* () {
       const settings = yield* resending.settings(options)
-      const isWanted = yield* selecting.before(selection, settings.replayId)
-      const total = yield* selecting.total(place, selection)
-      if (options.dryRun === true) return progress.of(dry(place, isWanted), total)
+      const { isWanted, wasThere } = yield* selecting.before(selection, settings.replayId)
+      const work = { selection, there: yield* selecting.depth(place, selection) }
+      if (options.dryRun === true) return yield* dry(place, isWanted, work)
       const { client, queue } = place
-      const hold = yield* holds.make({ ...place, isWanted })
+      const hold = yield* holds.make({ ...place, isWanted, wasThere })
       const isOrdered = client.capabilities(queue).ordered
       const isPeek = yield* seeing.canPeek(client, queue)
-      const unpeeked = isOrdered ? windows.gathered(hold) : windows.received(hold)
-      const next = isPeek ? windows.peeked(hold, isOrdered) : unpeeked
+      const unpeeked = isOrdered ? windows.gathered : windows.received
+      const { isComplete, next } = isPeek
+        ? windows.peeked(hold, isOrdered)
+        : unpeeked(hold, work.there)
       const plan = isOrdered ? planning.inOrder<holds.Held> : planning.inAnyOrder<holds.Held>
       const pace = pacer(settings.pause)
       const one = replayPart(hold, settings, isOrdered ? new Stopped() : undefined)
@@ -122,7 +147,7 @@ export const replay = (
         Stream.mapEffect((part) => Effect.andThen(pace(part.length), one(part))),
         Stream.flattenIterable
       )
-      return progress.of(items, total)
+      return report(work, items, Effect.sync(isComplete))
     })
   )
 
@@ -136,17 +161,19 @@ export const purge = (
     Effect.gen(function* () {
       const age = yield* Check.duration("olderThan", olderThan ?? 0)
       const until = (yield* Clock.currentTimeMillis) - Duration.toMillis(age)
-      const isSelected = yield* selecting.before(selection)
+      const { isWanted: isSelected, wasThere } = yield* selecting.before(selection)
       const isWanted = (letter: DeadLetters.DeadLetter): boolean =>
         (olderThan === undefined || DateTime.toEpochMillis(letter.time) < until) &&
         isSelected(letter)
       const all =
         olderThan === undefined ? selection : ({ _tag: "Where", predicate: isWanted } as const)
-      const total = yield* selecting.total(place, all)
-      if (dryRun === true) return progress.of(dry(place, isWanted), total)
-      const hold = yield* holds.make({ ...place, isWanted })
+      const work = { selection: all, there: yield* selecting.depth(place, all) }
+      if (dryRun === true) return yield* dry(place, isWanted, work)
+      const hold = yield* holds.make({ ...place, isWanted, wasThere })
       const isPeek = yield* seeing.canPeek(place.client, place.queue)
-      const next = isPeek ? windows.peeked(hold, false) : windows.received(hold)
+      const { isComplete, next } = isPeek
+        ? windows.peeked(hold, false)
+        : windows.received(hold, work.there)
       const remove = (part: ReadonlyArray<holds.Held>) =>
         Effect.map(hold.remove(part), (outcomes) =>
           Arr.zip(part, outcomes).map(([{ letter }, outcome]) =>
@@ -161,7 +188,7 @@ export const purge = (
         Stream.mapEffect((part) => Effect.uninterruptible(remove(part))),
         Stream.flattenIterable
       )
-      return progress.of(items, total)
+      return report(work, items, Effect.sync(isComplete))
     })
   )
 
@@ -196,5 +223,6 @@ export const resend = (
     Stream.mapEffect((part) => Effect.andThen(pace(part.length), one(part))),
     Stream.flattenIterable
   )
-  return progress.of(items, some.length)
+  // All of the text was read before the first was sent.
+  return progress.of(items, { complete: Effect.succeed(true), total: some.length })
 }

@@ -112,6 +112,10 @@ const prepare = Effect.fnUntraced(function* <A extends Item>(
 
 type Sent = Outcome.Outcome<unknown>
 
+/** The message that it names is this one: with which others it was sent says nothing to who reads it. */
+const alone = (error: QueueError.QueueError): QueueError.QueueError =>
+  QueueError.mapIndex(error, () => 0)
+
 const isTooLarge = ({ reason }: QueueError.QueueError): boolean => reason._tag === "MessageTooLarge"
 
 /** What keeps anything from being sent for now: a connection that is lost, a queue that is full. */
@@ -170,7 +174,7 @@ const sendAll = <A>(
       onSuccess: (outcomes) =>
         Effect.forEach(Arr.zip(some, outcomes), ([one, outcome]) =>
           Result.isFailure(outcome)
-            ? smaller(client, one, outcome.failure, trouble)
+            ? smaller(client, one, alone(outcome.failure), trouble)
             : Effect.succeed<Sent>(outcome)
         ),
       // One of them is refused, and with it all: which one, each alone tells.

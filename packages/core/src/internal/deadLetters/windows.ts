@@ -14,7 +14,11 @@ import * as seeing from "./seeing.ts"
  * next may be behind what is in hand, so that letters which are not wanted, or failed, stay in hand to
  * the end.
  */
-export type Windows = Effect.Effect<ReadonlyArray<Held> | undefined, QueueError.QueueError>
+export interface Windows {
+  readonly next: Effect.Effect<ReadonlyArray<Held> | undefined, QueueError.QueueError>
+  /** Asked behind the last of them: whether these were all. */
+  readonly isComplete: () => boolean
+}
 
 const context = ({ options: { client, queue } }: Hold): QueueError.Context => ({
   provider: client.provider,
@@ -76,30 +80,40 @@ export const peeked = (hold: Hold, isOrdered: boolean): Windows => {
   const max = Defaults.deadLetterPageSize
   const waiting = patience(hold)
   let from = 0n
+  let isAll = true
 
   const peek = (fromSequenceNumber: bigint) =>
     client.peek(QueueAddress.deadLetter(queue), { max, fromSequenceNumber })
+
+  /** Those of them that nobody has removed meanwhile. */
+  const stillThere = Effect.fnUntraced(function* (start: bigint, some: ReadonlyArray<string>) {
+    const there = yield* peek(start)
+    const still = new Set(there.map((message) => letters.fromMessage(queue, message).id))
+    return some.filter((key) => still.has(key) || hold.find(key) !== undefined)
+  })
 
   /** All of them in hand that are still there. */
   const collect = Effect.fnUntraced(function* (start: bigint, wanted: ReadonlyArray<string>) {
     let left = wanted
     while (left.some((key) => hold.find(key) === undefined)) {
       const received = yield* receive(hold)
-      if (received !== undefined) yield* waiting.changed
-      else if (!isOrdered) break
-      else {
-        yield* waiting.more
-        const there = yield* peek(start)
-        const still = new Set(there.map((message) => letters.fromMessage(queue, message).id))
-        const gone = left.filter((key) => !still.has(key) && hold.find(key) === undefined)
-        if (gone.length > 0) yield* waiting.changed
-        left = left.filter((key) => !gone.includes(key))
+      if (received !== undefined) {
+        yield* waiting.changed
+        continue
       }
+      if (isOrdered) yield* waiting.more
+      const still = yield* stillThere(start, left)
+      if (still.length < left.length) yield* waiting.changed
+      left = still
+      if (isOrdered || left.every((key) => hold.find(key) !== undefined)) continue
+      // Whoever has the others may keep them.
+      isAll = false
+      break
     }
     return left.flatMap((key) => hold.find(key) ?? []).filter((held) => held.isWanted)
   })
 
-  const next: Windows = Effect.suspend(() =>
+  const next: Windows["next"] = Effect.suspend(() =>
     Effect.flatMap(peek(from), (messages) => {
       const start = from
       const end = seeing.behind(messages, start)
@@ -115,17 +129,25 @@ export const peeked = (hold: Hold, isOrdered: boolean): Windows => {
       )
     })
   )
-  return next
+  return { next, isComplete: () => isAll }
 }
 
-/** As they come. */
-export const received = (hold: Hold): Windows => {
-  const next: Windows = Effect.flatMap(receive(hold), (some) => {
+/**
+ * Whether as many came as the service said at the start that there were. It is not asked again: what it
+ * says lags behind what was removed meanwhile. One of the broker's that is left in hand hides those behind
+ * it, whatever it says.
+ */
+const cameTo = (hold: Hold, there: number | undefined) => (): boolean =>
+  there !== undefined && hold.seen >= there && !hold.isHiding
+
+/** As they come; `there` is how many there were at the start, as far as that is told. */
+export const received = (hold: Hold, there: number | undefined): Windows => {
+  const next: Windows["next"] = Effect.flatMap(receive(hold), (some) => {
     if (some === undefined) return Effect.undefined
     const wanted = some.filter((held) => held.isWanted)
     return wanted.length === 0 ? next : Effect.succeed(wanted)
   })
-  return next
+  return { next, isComplete: cameTo(hold, there) }
 }
 
 /**
@@ -146,7 +168,7 @@ const upToMoved = (some: ReadonlyArray<Held>): ReadonlyArray<Held> => {
  * the service says that others hold some, they are waited for; where it does not say, one lock has to
  * pass without a new one.
  */
-export const gathered = (hold: Hold): Windows => {
+export const gathered = (hold: Hold, there: number | undefined): Windows => {
   const { client, queue } = hold.options
   const address = QueueAddress.deadLetter(queue)
   const lock = Duration.toMillis(client.capabilities(queue).lockDuration)
@@ -177,7 +199,7 @@ export const gathered = (hold: Hold): Windows => {
     }
   })
 
-  return Effect.suspend(() =>
+  const next: Windows["next"] = Effect.suspend(() =>
     isOver
       ? Effect.undefined
       : Effect.map(gather(), (hasMore) => {
@@ -188,4 +210,5 @@ export const gathered = (hold: Hold): Windows => {
           return window.length === 0 ? undefined : window
         })
   )
+  return { next, isComplete: cameTo(hold, there) }
 }
