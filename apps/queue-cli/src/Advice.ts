@@ -50,6 +50,9 @@ const notFound = (provider: string | undefined): string => {
 const isSessionProblem = (what: string): boolean => /session|ordered/iu.test(what)
 
 const unsupported = (what: string): string | undefined => {
+  if (what.includes("sessions are otherwise than configured")) {
+    return "queue-runtime doctor says which it is: --ordered where the queue requires sessions, without where not (azure.queues.<name>.sessions)"
+  }
   // Its own text says what to do.
   if (what.startsWith("receiving from an ordered queue")) return undefined
   if (/peek|looking/iu.test(what)) {
@@ -97,6 +100,10 @@ export const forError = (error: QueueError.QueueError): string | undefined => {
       return unsupported(reason.what)
     case "ConfigurationInvalid":
       return configuration(reason.key, reason.problem)
+    case "ValidationFailed":
+      return reason.field === "sessionId" && reason.problem.startsWith("an ordered queue")
+        ? "say which session it belongs to: --session ID, or sessionId in a line of --ndjson"
+        : undefined
     case "CircuitOpen":
       return "several calls failed one after the other: queue-runtime doctor says why"
     case "CryptoFailed":

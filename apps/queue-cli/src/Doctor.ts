@@ -45,7 +45,7 @@ export const clockFinding = (ours: number, theirs: number): Finding => {
         `this machine's clock is ${shown} ${ours > theirs ? "ahead of" : "behind"} the service's`,
         "set it (timedatectl, or the host of the container): signatures carry the time"
       )
-    : findings.ok(subject, `${shown} from the service's`)
+    : findings.ok(subject, `${shown === "0" ? "less than 1s" : shown} from the service's`)
 }
 
 /** A service that cannot be asked says nothing of the clock; its queues will say why. */

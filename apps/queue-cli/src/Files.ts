@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import { createReadStream, fstatSync, readFileSync } from "node:fs"
+import { createReadStream, fstatSync } from "node:fs"
 import { open } from "node:fs/promises"
 import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
@@ -42,8 +42,19 @@ const isFilled = (): boolean => {
  */
 export const hasInput: boolean = !process.stdin.isTTY && isFilled()
 
+const opened = (path: string): Readable =>
+  path === standardInput ? process.stdin : createReadStream(path)
+
+/** More than the largest body that any queue, or any store of bodies, is set up for. */
+const bytesMax = 1024 ** 3
+
+const tooLarge = (path: string): Failure.Failure =>
+  Failure.usage(
+    `${path === standardInput ? "the standard input" : path}: is over 1 GiB, more than any queue takes`
+  )
+
 /**
- * All bytes of a file, or of the standard input.
+ * All bytes of a file, or of the standard input, up to 1 GiB. Ctrl-C ends the wait for them.
  *
  * **Errors** Failure with the code `usage`
  *
@@ -51,13 +62,22 @@ export const hasInput: boolean = !process.stdin.isTTY && isFilled()
  * @since 0.1.0
  */
 export const bytes = (path: string): Effect.Effect<Uint8Array, Failure.Failure> =>
-  Effect.try({
-    try: () => new Uint8Array(readFileSync(path === standardInput ? 0 : path)),
-    catch: failed(path, "read")
+  Effect.callback((resume) => {
+    const input = opened(path)
+    const chunks: Array<Uint8Array> = []
+    let length = 0
+    input.on("data", (chunk: Uint8Array) => {
+      length += chunk.byteLength
+      if (length <= bytesMax) chunks.push(chunk)
+      else {
+        input.destroy()
+        resume(Effect.fail(tooLarge(path)))
+      }
+    })
+    input.once("end", () => resume(Effect.sync(() => new Uint8Array(Buffer.concat(chunks)))))
+    input.once("error", (cause) => resume(Effect.fail(failed(path, "read")(cause))))
+    return Effect.sync(() => input.destroy())
   })
-
-const opened = (path: string): Readable =>
-  path === standardInput ? process.stdin : createReadStream(path)
 
 /**
  * The lines of a file, or of the standard input, as they are asked for.

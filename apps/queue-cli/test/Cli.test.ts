@@ -601,6 +601,17 @@ describe("Ctrl-C and other ends", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("ends the wait for a standard input that nobody closes", () =>
+    Effect.gen(function* () {
+      const options = { input: "x".repeat(1_000_000), isInputOpen: true }
+      const piped = yield* start(yield* onMemory, ["send", ...q], options)
+      // More than a pipe holds: what is written is being read.
+      yield* until("a reader", () => piped.child.stdin.writableLength === 0)
+      piped.child.kill("SIGINT")
+      assert.strictEqual((yield* piped.ended).code, 130)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("a question that is answered with Ctrl-C does nothing", () =>
     Effect.gen(function* () {
       const where = yield* onMemory
@@ -657,6 +668,29 @@ describe("emulate", () => {
       assert.strictEqual(sent.code, 0, sent.error)
       const ordered = ["-q", "events.fifo", "-s", "a", "hello"]
       assert.strictEqual((yield* useful(where, started["environment"], ordered)).code, 0)
+      emulator.child.kill("SIGINT")
+      assert.strictEqual((yield* emulator.ended).code, 130)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("takes the name of a dead-letter queue beside its queue, in any order", () =>
+    Effect.gen(function* () {
+      const where = yield* place()
+      const ordered = ["--make-ordered", "events", "--make-ordered", "events-dlq"]
+      const args = ["emulate", "sqs", "--make", "orders-dlq", "--make", "orders", ...ordered]
+      const emulator = yield* start(where, args)
+      const line = yield* until(
+        "its address",
+        () => emulator.output().split("\n", 1)[0] || emulator.error() || undefined
+      )
+      const started: Record<string, unknown> = JSON.parse(line)
+      for (const to of [
+        ["-q", "orders-dlq", "hello"],
+        ["-q", "events-dlq.fifo", "-s", "a", "x"]
+      ]) {
+        const sent = yield* useful(where, started["environment"], to)
+        assert.strictEqual(sent.code, 0, sent.error)
+      }
       emulator.child.kill("SIGINT")
       assert.strictEqual((yield* emulator.ended).code, 130)
     }).pipe(Effect.scoped)

@@ -22,6 +22,8 @@ const minute = 60_000
 describe("the clock", () => {
   it("R10 is in order until it is five minutes off", () => {
     assert.strictEqual(Doctor.clockFinding(5 * minute, 0).level, "ok")
+    assert.match(Doctor.clockFinding(5 * minute, 0).message, /^5m from/u)
+    assert.match(Doctor.clockFinding(100, 0).message, /^less than 1s from/u)
     const ahead = Doctor.clockFinding(16 * minute, 0)
     assert.deepStrictEqual([ahead.level, /16m ahead of/u.test(ahead.message)], ["problem", true])
     assert.match(Doctor.clockFinding(0, 16 * minute).message, /16m behind/u)
@@ -300,9 +302,33 @@ const reasons: ReadonlyArray<
     "unsupported"
   ],
   [
+    new QueueError.UnsupportedOperation({
+      what: "this use of a queue whose sessions are otherwise than configured",
+      provider: "azure-service-bus"
+    }),
+    "azure-service-bus",
+    /doctor[^]*without where not/u,
+    "unsupported"
+  ],
+  [
     new QueueError.ConfigurationInvalid({ key: "@azure/service-bus", problem: "must be >=7.9.5" }),
     "x",
     /npm install @azure\/service-bus/u,
+    "usage"
+  ],
+  [
+    new QueueError.ValidationFailed({
+      field: "sessionId",
+      problem: "an ordered queue takes no message without a session id"
+    }),
+    "x",
+    /--session ID/u,
+    "usage"
+  ],
+  [
+    new QueueError.ValidationFailed({ field: "messageId", problem: "must have 1" }),
+    "x",
+    undefined,
     "usage"
   ],
   [new QueueError.UnencryptedMessage(), "x", /--raw/u, "failure"],

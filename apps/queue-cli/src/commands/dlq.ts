@@ -26,13 +26,22 @@ type Failing = QueueError.QueueError | Failure.Failure
 type Needs = DeadLetters.DeadLetters | Output.Output | QueueClient.QueueClient
 
 /** None there, or none of those that are meant. */
-const nothing = (queue: QueueName.QueueName, which = "") =>
-  new Failure.Failure({ code: "nothing", message: `no dead letter of ${queue}${which}` })
+const nothing = (queue: QueueName.QueueName, which = "", hint?: string) =>
+  new Failure.Failure({
+    code: "nothing",
+    message: `no dead letter of ${queue}${which}`,
+    ...(hint === undefined ? {} : { hint })
+  })
 
 const withReason = (reason: string | undefined): string =>
   reason === undefined ? "" : ` with the reason ${Table.printable(reason)}`
 
 const idsShown = "queue-runtime dlq list shows their ids"
+
+const reasonsShown = "queue-runtime dlq stats shows the reasons that there are"
+
+const hintFor = (reason: string | undefined): string | undefined =>
+  reason === undefined ? undefined : reasonsShown
 
 const quotedIds = (ids: ReadonlyArray<string>): string => {
   const [first = "", ...more] = ids
@@ -130,7 +139,7 @@ export const list = Effect.fnUntraced(function* (
   const some = Effect.filterOrFail(
     Stream.runCollect(found),
     (rows) => rows.length > 0,
-    () => nothing(queue, withReason(input.reason))
+    () => nothing(queue, withReason(input.reason), hintFor(input.reason))
   )
   const rows = yield* patiently(queue, some)
   yield* output.rows(rows, letterToJson, letterColumns(output.style), letterToRow)
@@ -156,8 +165,8 @@ interface Work {
   /** What was done, of the count. */
   readonly done: string
   readonly queue: QueueName.QueueName
-  /** Whether each letter is told of. */
-  readonly isTold: boolean
+  /** Whether each letter is told of: nothing is done to it. */
+  readonly isDry: boolean
 }
 
 /** How work ended. */
@@ -165,6 +174,9 @@ interface Followed extends DeadLetters.Progress {
   /** Letters that it came to, whatever became of them. */
   readonly seen: ReadonlySet<string>
 }
+
+/** In the JSON of what was only looked at, "done" must not look like it was. */
+const dryness = ({ isDry }: Work) => (isDry ? { dryRun: true } : {})
 
 const itemToJson = ({ error, ...item }: DeadLetters.Item) => ({
   ...item,
@@ -224,10 +236,10 @@ const follow = Effect.fnUntraced(function* <E extends Failing>(
       if (item === undefined) return
       // No more than were named: all the dead letters of a queue may be many.
       if (names.has(item.id)) seen.add(item.id)
-      if (output.isJson && (work.isTold || item.outcome !== "done")) {
-        yield* output.json(itemToJson(item))
+      if (output.isJson && (work.isDry || item.outcome !== "done")) {
+        yield* output.json({ ...itemToJson(item), ...dryness(work) })
       } else if (item.outcome !== "done") add(failures, item)
-      else if (work.isTold) yield* output.print(`${item.id}  ${Table.printable(item.reason)}`)
+      else if (work.isDry) yield* output.print(`${item.id}  ${Table.printable(item.reason)}`)
     })
   )
   // Ctrl-C and a connection that is lost leave something to tell too.
@@ -246,20 +258,24 @@ const followSome = (
   Effect.filterOrFail(
     follow(work, progress, ids),
     ({ done, failed }) => done + failed > 0,
-    () => (ids.length > 0 && which === "" ? unknown(work.queue, ids) : nothing(work.queue, which))
+    () =>
+      ids.length > 0 && which === ""
+        ? unknown(work.queue, ids)
+        : nothing(work.queue, which, hintFor(reason))
   )
 
 const conclude = Effect.fnUntraced(function* (
-  { done: verb, queue }: Work,
+  work: Work,
   ids: ReadonlyArray<string>,
   { done, failed, failures, seen }: Followed
 ) {
   const output = yield* Output.Output
-  yield* output.result({ done, failed, failures }, () => `${verb} ${done}`)
+  const result = { done, failed, failures, ...dryness(work) }
+  yield* output.result(result, () => `${work.done} ${done}`)
   if (failed === 0) {
     const missing = ids.filter((id) => !seen.has(id))
     if (missing.length === 0) return
-    const { hint, message } = unknown(queue, missing)
+    const { hint, message } = unknown(work.queue, missing)
     return yield* new Failure.Failure({
       code: "partly",
       message: `${message}; the others are done`,
@@ -300,7 +316,7 @@ export const replay = Effect.fnUntraced(function* (
     label: dryRun ? "looking" : "replaying",
     done: dryRun ? "would replay" : "replayed",
     queue,
-    isTold: dryRun
+    isDry: dryRun
   }
   const progress = letters.replay(queue, yield* selection(input), {
     ...changesOf(input),
@@ -332,7 +348,7 @@ export const purge = Effect.fnUntraced(function* (queue: QueueName.QueueName, in
     label: dryRun ? "looking" : "removing",
     done: dryRun ? "would remove" : "removed",
     queue,
-    isTold: dryRun
+    isDry: dryRun
   }
   const progress = letters.purge(queue, selected, {
     ...(olderThan === undefined ? {} : { olderThan }),
@@ -373,7 +389,7 @@ export const importFrom = Effect.fnUntraced(function* (
   const letters = yield* DeadLetters.DeadLetters
   const { path, rate } = input
   const lines = Stream.map(Files.lines(path), (line) => `${line}\n`)
-  const work: Work = { label: "importing", done: "imported", queue, isTold: false }
+  const work: Work = { label: "importing", done: "imported", queue, isDry: false }
   const progress = letters.importNdjson(queue, lines, {
     ...changesOf(input),
     ...(rate === undefined ? {} : { rate })

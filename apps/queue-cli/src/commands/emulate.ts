@@ -20,21 +20,29 @@ const failed = ({ message }: { readonly message: string }): Failure.Failure =>
 
 const region = "us-east-1"
 
-/** Queues with their dead-letter queues, to which the broker moves what was received five times. */
+const deadLettersOf = (name: string): string =>
+  name.endsWith(".fifo") ? `${name.slice(0, -".fifo".length)}-dlq.fifo` : `${name}-dlq`
+
+/**
+ * Queues with their dead-letter queues, to which the broker moves what was received a thousand times: the
+ * worker's own count comes first. Who asks for one of those by name gets it, and it has none of its own.
+ */
 const sqsQueues = ({ deadLetters, ordered, queues }: Input) => {
   const names = [
     ...queues,
     ...ordered.map((name) => (name.endsWith(".fifo") ? name : `${name}.fifo`))
   ]
+  const dead = new Set(names.map(deadLettersOf))
   return names.flatMap((name) => {
-    if (!deadLetters) return [[name, {}] as const]
-    const isFifo = name.endsWith(".fifo")
-    const dead = isFifo ? `${name.slice(0, -".fifo".length)}-dlq.fifo` : `${name}-dlq`
+    if (!deadLetters || dead.has(name)) return [[name, {}] as const]
     const policy = {
-      deadLetterTargetArn: `arn:aws:sqs:${region}:000000000000:${dead}`,
+      deadLetterTargetArn: `arn:aws:sqs:${region}:000000000000:${deadLettersOf(name)}`,
       maxReceiveCount: 1_000
     }
-    return [[dead, {}] as const, [name, { RedrivePolicy: JSON.stringify(policy) }] as const]
+    return [
+      [deadLettersOf(name), {}] as const,
+      [name, { RedrivePolicy: JSON.stringify(policy) }] as const
+    ]
   })
 }
 

@@ -70,7 +70,12 @@ export interface Piped {
 export const start = (
   where: Where,
   args: ReadonlyArray<string>,
-  options: { readonly input?: string | undefined; readonly isRead?: boolean } = {}
+  options: {
+    readonly input?: string | undefined
+    /** Whether more may come behind the input. */
+    readonly isInputOpen?: boolean
+    readonly isRead?: boolean
+  } = {}
 ): Effect.Effect<Piped, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
@@ -79,7 +84,8 @@ export const start = (
           cwd: where.cwd,
           env: environmentOf(where.environment)
         })
-        if (options.input === undefined) child.stdin.end()
+        if (options.isInputOpen === true) child.stdin.write(options.input ?? "")
+        else if (options.input === undefined) child.stdin.end()
         else child.stdin.end(options.input)
         return child
       }),
