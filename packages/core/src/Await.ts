@@ -20,17 +20,6 @@ export type Awaitable =
 const isDone = (one: Awaitable): boolean =>
   "pollUnsafe" in one ? one.pollUnsafe() !== undefined : one.effect !== undefined
 
-/** Calls back once it is done; answers how to ask for that no more. */
-const observe = (one: Awaitable, callback: () => void): (() => void) => {
-  if ("addObserver" in one) return one.addObserver(callback)
-  const waiting = (one.resumes ??= [])
-  waiting.push(callback)
-  return () => {
-    // One that is done lets go of all, and may be calling them back right now.
-    if (!isDone(one)) waiting.splice(waiting.indexOf(callback), 1)
-  }
-}
-
 /**
  * Ends as soon as one of these fibers or deferreds is done, however that one ended.
  *
@@ -66,13 +55,22 @@ const observe = (one: Awaitable, callback: () => void): (() => void) => {
 export const any = (all: ReadonlyArray<Awaitable>): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     if (all.some(isDone)) return resume(Effect.void)
+    const stops: Array<() => void> = []
     const forget = (): void => {
       for (const stop of stops) stop()
+      for (const one of all) {
+        // One that is done lets go of all, and may be calling them back right now.
+        if ("pollUnsafe" in one || isDone(one)) continue
+        one.resumes?.splice(one.resumes.indexOf(wake), 1)
+      }
     }
     const wake = (): void => {
       forget()
       resume(Effect.void)
     }
-    const stops = all.map((one) => observe(one, wake))
+    for (const one of all) {
+      if ("pollUnsafe" in one) stops.push(one.addObserver(wake))
+      else (one.resumes ??= []).push(wake)
+    }
     return Effect.sync(forget)
   })

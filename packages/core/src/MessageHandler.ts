@@ -226,10 +226,12 @@ const logDefect = <E>(exit: Exit.Exit<unknown, E>): Effect.Effect<void> =>
 
 const noEffect = new TypeError("a handler must return an Effect; wrap a promise in Effect.promise")
 
+const logCompleted = Effect.logDebug("message completed")
+
 const log = ({ disposition }: Handled): Effect.Effect<void> => {
   switch (disposition._tag) {
     case "Completed":
-      return Effect.logDebug("message completed")
+      return logCompleted
     case "Released":
       return Effect.logInfo("message released: the worker ends")
     case "Abandoned":

@@ -119,8 +119,6 @@ const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   }
 })
 
-const isTrue = (value: boolean): boolean => value
-
 /** Ends a fiber that is no longer needed. A defect that ended it before is also whose it was. */
 const endOf = (fiber: Fiber.Fiber<unknown>): Effect.Effect<void> =>
   Effect.suspend(() => fiber.pollUnsafe() ?? Fiber.interrupt(fiber))
@@ -237,18 +235,17 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   type HandOver = (held: heldSession.HeldSession) => void
 
   /** A session given up with work left, if it is free: a hint, so any failure just means no. */
-  const acceptKnown = Effect.fnUntraced(function* (handOver: HandOver) {
-    if (affinity === undefined || !Capabilities.isSupported(capabilities.acceptSpecific)) {
-      return false
-    }
-    const sessionId = yield* affinity.candidate(queue)
-    if (Option.isNone(sessionId)) return false
-    const acceptSession = client.acceptSession(queue, { sessionId: sessionId.value, wait: 0 })
-    return yield* Effect.orElseSucceed(
-      heldSession.accept({ acceptSession, lifecycle, isGuess: true, handOver }),
-      () => false
-    )
-  })
+  const acceptKnown = (handOver: HandOver): Effect.Effect<boolean> =>
+    affinity === undefined || !Capabilities.isSupported(capabilities.acceptSpecific)
+      ? Effect.succeed(false)
+      : Effect.flatMap(affinity.candidate(queue), (sessionId) => {
+          if (Option.isNone(sessionId)) return Effect.succeed(false)
+          const acceptSession = client.acceptSession(queue, { sessionId: sessionId.value, wait: 0 })
+          return Effect.orElseSucceed(
+            heldSession.accept({ acceptSession, lifecycle, isGuess: true, handOver }),
+            () => false
+          )
+        })
 
   const acceptNext = (wait: Duration.Duration, handOver: HandOver) =>
     heldSession.accept({
@@ -258,31 +255,26 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       handOver
     })
 
-  /**
-   * Accepts for one idle slot, through lost connections and empty waits. A slot that has its session
-   * stops this at once, so what follows a success is only for order's sake.
-   */
-  const acceptor = (handOver: HandOver) => {
+  /** Accepts for one idle slot, through lost connections and empty waits, until it has a session. */
+  const acceptFor = Effect.fnUntraced(function* (handOver: HandOver) {
     let failures = 0
-    const ask = Effect.gen(function* () {
+    while (true) {
+      if (ready !== undefined) yield* ready
+      if (yield* acceptKnown(handOver)) return
       const before = yield* Clock.currentTimeMillis
       const accepted = yield* Effect.result(acceptNext(limit.wait, handOver))
       if (Result.isFailure(accepted)) {
         if (isFatal(accepted.failure)) return yield* Deferred.fail(fatal, accepted.failure)
         failures++
         yield* failed(accepted.failure, failures)
-        return false
+        continue
       }
+      if (accepted.success) return
       failures = 0
       const waited = (yield* Clock.currentTimeMillis) - before
       if (waited < Duration.toMillis(Defaults.idlePause)) yield* Effect.sleep(Defaults.idlePause)
-      return accepted.success
-    })
-    const accept = Effect.filterOrElse(acceptKnown(handOver), isTrue, () => ask)
-    return Effect.repeat(ready === undefined ? accept : Effect.andThen(ready, accept), {
-      until: isTrue
-    })
-  }
+    }
+  })
 
   /** Asks for a session on behalf of a slot, until it is interrupted; it comes into the mailbox. */
   const seek = (mailbox: Mailbox) =>
@@ -290,7 +282,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       dispatch.open(mailbox)
         ? Effect.never
         : Effect.andThen(
-            acceptor((held) => dispatch.deliver(held, mailbox)),
+            acceptFor((held) => dispatch.deliver(held, mailbox)),
             Effect.never
           )
     )
@@ -302,7 +294,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const seekUntil = Effect.fnUntraced(function* (
     mailbox: Mailbox,
     others: ReadonlyArray<Await.Awaitable>,
-    delay: Duration.Input
+    delay: Duration.Duration
   ) {
     const seeking = yield* Effect.forkChild(Effect.delay(seek(mailbox), delay), {
       startImmediately: true
@@ -322,7 +314,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const nextSession = Effect.gen(function* () {
     if (isStopping()) return Option.none<heldSession.HeldSession>()
     const mailbox = Deferred.makeUnsafe<heldSession.HeldSession>()
-    yield* seekUntil(mailbox, [stopping], 0)
+    yield* seekUntil(mailbox, [stopping], Duration.zero)
     if (Deferred.isDoneUnsafe(mailbox)) return Option.some(yield* take(mailbox))
     dispatch.close(mailbox)
     return Option.none()
@@ -358,12 +350,15 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   })
 
   /** Whether the session has had its turn and another one waits; that one then gets this slot. */
-  const turnIsOver = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
-    const now = yield* Clock.currentTimeMillis
-    const { messages, since } = held.turn
-    if (messages < limit.messagesMax && now - since < Duration.toMillis(limit.durationMax)) {
-      return false
-    }
+  const turnIsOver = (held: heldSession.HeldSession): Effect.Effect<boolean> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const { messages, since } = held.turn
+      const isOver =
+        messages >= limit.messagesMax || now - since >= Duration.toMillis(limit.durationMax)
+      return isOver ? otherTurn(held, now) : Effect.succeed(false)
+    })
+
+  const otherTurn = Effect.fnUntraced(function* (held: heldSession.HeldSession, now: number) {
     if (dispatch.waiting > 0) return true
     const accepted = yield* Effect.orElseSucceed(
       acceptNext(Duration.zero, (other) => dispatch.deliver(other)),
@@ -427,7 +422,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       seekUntil(
         mailbox,
         [receiving, lockLost, closeAsked, stopping],
-        expectsMore ? Defaults.idlePause : 0
+        expectsMore ? Defaults.idlePause : Duration.zero
       ),
       Fiber.interrupt(receiving)
     )
@@ -442,12 +437,12 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   })
 
   /** Waits while the worker is paused; a reason to part meanwhile ends it. */
-  const resumed = Effect.fnUntraced(function* (held: heldSession.HeldSession) {
-    if (ready === undefined) return undefined
-    const waiting = yield* Effect.forkChild(ready, { startImmediately: true })
-    const { closeAsked, lockLost } = held
+  const resumed = Effect.fnUntraced(function* (
+    { closeAsked, lockLost }: heldSession.HeldSession,
+    isReady: Effect.Effect<number>
+  ) {
+    const waiting = yield* Effect.forkChild(isReady, { startImmediately: true })
     yield* Effect.onExit(Await.any([waiting, lockLost, closeAsked, stopping]), () => endOf(waiting))
-    return yield* partingFrom(held)
   })
 
   /** Messages received together, one after the other, up to the first that does not go well. */
@@ -457,8 +452,11 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   ): Effect.fn.Return<Parting | undefined, never, R> {
     for (const message of messages) {
       if (isStopping()) return { _tag: "Asked" } satisfies Parting
-      const paused = yield* resumed(held)
-      if (paused !== undefined) return paused
+      if (ready !== undefined) {
+        yield* resumed(held, ready)
+        const parting = yield* partingFrom(held)
+        if (parting !== undefined) return parting
+      }
       const disposition = yield* handleOne(held, message)
       held.turn = { ...held.turn, messages: held.turn.messages + 1 }
       switch (disposition._tag) {

@@ -19,6 +19,7 @@ import { Defaults, Message, MessageId } from "@queue-runtime/core"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as Backend from "./Backend.ts"
 import * as Checker from "./Checker.ts"
 import type * as History from "./History.ts"
@@ -176,30 +177,39 @@ class Failed extends Data.TaggedError("Failed")<{ readonly error: unknown }> {}
 const asObject = (error: unknown): object =>
   typeof error === "object" && error !== null ? error : new Failed({ error })
 
+/** Gives an effect what it needs. */
+type Provide<R> = <A, E>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E>
+
 /** Without a layer the handler needs nothing, which its type cannot tell. */
-const noLayer = <R>(): Layer.Layer<R> =>
+const provideNothing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E> =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- R is never when no layer is given
-  Layer.empty as Layer.Layer<R>
+  effect as Effect.Effect<A, E>
+
+/** To provide a context copies it, for each message once. */
+const providing = <R, LE>(
+  layer: Layer.Layer<R, LE> | undefined
+): Effect.Effect<Provide<R>, never, Scope.Scope> =>
+  layer === undefined
+    ? Effect.succeed(provideNothing)
+    : Effect.map(Layer.build(Layer.orDie(layer)), (context) => Effect.provideContext(context))
 
 const subjectOf = <E, R, LE>(handler: Handler<E, R>, options: Options<R, LE>): subjects.Subject => {
   const { backend = Backend.memory, layer, message = plain, stack = untouched } = options
   const nothing = Effect.succeed<ReadonlyArray<string>>([])
   const { verify = nothing } = options
-  const built = Layer.build(Layer.orDie(layer ?? noLayer<R>()))
   return {
     backend,
     message,
     stack,
-    make: Effect.map(built, (context) => ({
+    make: Effect.map(providing(layer), (provide) => ({
       handler: (received) =>
-        Effect.provideContext(
+        provide(
           Effect.mapError(
             Effect.suspend(() => handler(received)),
             asObject
-          ),
-          context
+          )
         ),
-      verify: Effect.provideContext(verify, context)
+      verify: provide(verify)
     })),
     client: options.client ?? {},
     once: options.once ?? false,

@@ -545,8 +545,8 @@ export const plants: ReadonlyArray<Plant> = [
     title: "settlements of different outcomes leave in one tick",
     world: "service-bus",
     file: "provider-azure/src/internal/settlements.ts",
-    find: "const other = first.isComplete ? this.#jobs.findIndex((job) => !job.isComplete) : 1",
-    replace: "const other = -1"
+    find: "if (job === undefined || job.isComplete !== isComplete) break",
+    replace: "if (job === undefined) break"
   },
   {
     id: "service-bus-does-not-take-back",
@@ -563,8 +563,8 @@ export const plants: ReadonlyArray<Plant> = [
     title: "what is behind a message whose delay is not over is handed out",
     world: "service-bus",
     file: "provider-azure/src/internal/session.ts",
-    find: "if (count === max || (border !== undefined && wire.sequenceOf(message) > border)) break",
-    replace: "if (count === max) break"
+    find: "const free = this.#delayed.size === 0 ? max : Math.min(max, this.#countBeforeDelayed())",
+    replace: "const free = max"
   },
   {
     id: "service-bus-forgets-what-it-is-owed",

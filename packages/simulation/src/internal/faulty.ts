@@ -5,7 +5,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
 import type { Connection } from "../Backend.ts"
 import type * as Fault from "../Fault.ts"
 import type { Names } from "../Tap.ts"
@@ -45,12 +44,9 @@ const burials: ReadonlyArray<Fault.Name> = ["dead letters unavailable", ...settl
 const receives: ReadonlyArray<Fault.Name> = ["lost reply", ...whole]
 const renewals: ReadonlyArray<Fault.Name> = ["lock expires", "lost reply", ...whole]
 
-/** One call, as faults see it. */
-interface Call<A, R> {
+/** What a fault has to know of the call that it befalls. */
+interface Facts<A, R> {
   readonly what: () => string
-  readonly chance: () => string
-  readonly names: ReadonlyArray<Fault.Name>
-  readonly call: Failing<A, R>
   /** What it meets, once known. */
   readonly refs: () => ReadonlyArray<string>
   /** What its answer brings. */
@@ -82,6 +78,8 @@ const aReceive = (): string => "a receive"
 const anAccept = (): string => "accepting a session"
 const nothing = (): ReadonlyArray<string> => []
 
+const accepting = { what: anAccept, refs: nothing, isHolding: true }
+
 const notLost = <A>(call: A): A => call
 
 /** A provider things go wrong with. */
@@ -90,7 +88,7 @@ export const make = (options: Options): QueueProvider.Service => {
 
   const crash: Effect.Effect<never> = Effect.callback(() => options.crash())
 
-  const strike = <A, R>(of: Call<A, R>, hit: Hit): Failing<A, R> => {
+  const strike = <A, R>(call: Failing<A, R>, of: Facts<A, R>, hit: Hit): Failing<A, R> => {
     const tell = (detail: string, refs: ReadonlyArray<string> = of.refs()): void =>
       hit.tell(node.name, `${of.what()} ${detail}`, refs)
     switch (hit.name) {
@@ -99,7 +97,7 @@ export const make = (options: Options): QueueProvider.Service => {
         const isBefore = of.isHolding === true || hit.dice.chance(0.5)
         tell(`takes ${millis} ms ${isBefore ? "to arrive" : "to be answered"}`)
         const wait = Effect.sleep(millis)
-        return isBefore ? Effect.andThen(wait, of.call) : Effect.tap(of.call, wait)
+        return isBefore ? Effect.andThen(wait, call) : Effect.tap(call, wait)
       }
       case "throttled": {
         const after = hit.dice.oneOf<number | undefined>([undefined, 500, 5_000])
@@ -122,9 +120,9 @@ export const make = (options: Options): QueueProvider.Service => {
       case "lost reply":
         if (of.lose !== undefined) {
           tell("takes effect, and the answer is lost")
-          return of.lose(of.call)
+          return of.lose(call)
         }
-        return Effect.flatMap(of.call, (answer) => {
+        return Effect.flatMap(call, (answer) => {
           tell("takes effect, and the answer is lost", [
             ...of.refs(),
             ...(of.refsOf?.(answer) ?? [])
@@ -137,11 +135,11 @@ export const make = (options: Options): QueueProvider.Service => {
       }
       case "partial failure": {
         const { count = 0, part } = of
-        if (part === undefined || count < 2) return of.call
+        if (part === undefined || count < 2) return call
         const gone = new Set(
           Array.from({ length: count }, (_, index) => index).filter(() => hit.dice.chance(0.5))
         )
-        if (gone.size === 0) return of.call
+        if (gone.size === 0) return call
         tell(`fails for entries ${[...gone].join(", ")} of ${count}`)
         return part(
           (index) => gone.has(index),
@@ -150,23 +148,23 @@ export const make = (options: Options): QueueProvider.Service => {
       }
       case "duplicate delivery":
         tell("is stored twice")
-        return Effect.tap(of.call, Effect.ignore(of.call))
+        return Effect.tap(call, Effect.ignore(call))
       case "paused": {
         const millis = Math.round(lockMillis * hit.dice.oneOf([0.4, 1.1, 2]))
         tell(`finds the process standing still for ${millis} ms`)
         node.pause(millis)
         return hit.dice.chance(0.5)
-          ? Effect.andThen(Effect.yieldNow, of.call)
-          : Effect.tap(of.call, Effect.yieldNow)
+          ? Effect.andThen(Effect.yieldNow, call)
+          : Effect.tap(call, Effect.yieldNow)
       }
       case "crash":
         // Nobody starts a producer again.
-        if (process.startsWith("p")) return of.call
+        if (process.startsWith("p")) return call
         if (hit.dice.chance(0.5)) {
           tell("is never made: the process crashes")
           return crash
         }
-        return Effect.flatMap(of.call, (answer) => {
+        return Effect.flatMap(call, (answer) => {
           tell("takes effect, and the process crashes", [
             ...of.refs(),
             ...(of.refsOf?.(answer) ?? [])
@@ -174,20 +172,26 @@ export const make = (options: Options): QueueProvider.Service => {
           return crash
         })
       default:
-        return of.call
+        return call
     }
   }
 
-  const around = <A, R>(of: Call<A, R>): Failing<A, R> => {
-    const kinds = options.callsFail ? of.names : ofProcess
+  /** A call that faults of these kinds may befall; its facts are looked at when one does. */
+  const around = <A, R>(
+    call: Failing<A, R>,
+    befalling: ReadonlyArray<Fault.Name>,
+    chance: () => string,
+    facts: () => Facts<A, R>
+  ): Failing<A, R> => {
+    const kinds = options.callsFail ? befalling : ofProcess
     const isPossible = chaos.isPossible(kinds)
-    if (!isPossible && latencyMillis === 0) return of.call
+    if (!isPossible && latencyMillis === 0) return call
     return Effect.suspend(() => {
-      const hit = isPossible ? chaos.draw(of.chance(), kinds) : undefined
-      const call = hit === undefined ? of.call : strike(of, hit)
-      if (latencyMillis === 0) return call
+      const hit = isPossible ? chaos.draw(chance(), kinds) : undefined
+      const struck = hit === undefined ? call : strike(call, facts(), hit)
+      if (latencyMillis === 0) return struck
       const wait = Effect.sleep(node.dice.between(0, latencyMillis))
-      return Effect.andThen(wait, call)
+      return Effect.andThen(wait, struck)
     })
   }
 
@@ -204,38 +208,37 @@ export const make = (options: Options): QueueProvider.Service => {
     call: Failing<A, R>,
     lose: ((call: Failing<A, R>) => Failing<A, R>) | undefined
   ): Failing<A, R> =>
-    around({
+    around(call, receives, receiveChance, () => ({
       what: aReceive,
-      chance: receiveChance,
-      names: receives,
       lose,
-      call,
       refs: nothing,
       refsOf: (messages) => tokensOf(messages.map(({ receipt }) => receipt)),
       isHolding: true
-    })
+    }))
 
   const settling = (
     receipts: ReadonlyArray<Receipt.Receipt>,
     verdict: Verdict.Verdict,
     settle: QueueSession.QueueSession["settle"]
   ): Failing<ReadonlyArray<Outcome.Outcome<void>>> =>
-    around({
-      what: () => `settling ${receipts.length} (${verdict._tag})`,
-      chance: () => `${verdict._tag} ${firstOf(receipts)}`,
-      names: verdict._tag === "DeadLetter" ? burials : settlements,
-      call: settle(receipts, verdict),
-      count: receipts.length,
-      refs: () => tokensOf(receipts),
-      part: (isGone, error) =>
-        Effect.map(
-          settle(
-            receipts.filter((_, index) => !isGone(index)),
-            verdict
-          ),
-          (outcomes) => spread(receipts.length, isGone, outcomes, error)
-        )
-    })
+    around(
+      settle(receipts, verdict),
+      verdict._tag === "DeadLetter" ? burials : settlements,
+      () => `${verdict._tag} ${firstOf(receipts)}`,
+      () => ({
+        what: () => `settling ${receipts.length} (${verdict._tag})`,
+        count: receipts.length,
+        refs: () => tokensOf(receipts),
+        part: (isGone, error) =>
+          Effect.map(
+            settle(
+              receipts.filter((_, index) => !isGone(index)),
+              verdict
+            ),
+            (outcomes) => spread(receipts.length, isGone, outcomes, error)
+          )
+      })
+    )
 
   const session = (held: QueueSession.QueueSession): QueueSession.QueueSession => ({
     queue: held.queue,
@@ -243,13 +246,15 @@ export const make = (options: Options): QueueProvider.Service => {
     lockedUntil: held.lockedUntil,
     receive: (receive) => receiving(held.receive(receive), options.lose ?? notLost),
     settle: (receipts, verdict) => settling(receipts, verdict, held.settle),
-    renewLock: around({
-      what: () => `renewing session ${held.sessionId}`,
-      chance: () => `${process}/renew session`,
-      names: renewals,
-      call: held.renewLock,
-      refs: () => [held.sessionId]
-    }),
+    renewLock: around(
+      held.renewLock,
+      renewals,
+      () => `${process}/renew session`,
+      () => ({
+        what: () => `renewing session ${held.sessionId}`,
+        refs: () => [held.sessionId]
+      })
+    ),
     state: held.state,
     setState: held.setState
   })
@@ -260,52 +265,49 @@ export const make = (options: Options): QueueProvider.Service => {
     capabilities: provider.capabilities,
     send: (queue, messages) => {
       const ids = () => messages.map(({ messageId }) => names.shown(messageId))
-      return around({
-        what: () => `sending ${ids().join(", ")}`,
-        chance: () => `send ${messages[0]?.messageId ?? "nothing"}`,
-        names: sends,
-        call: provider.send(queue, messages),
-        count: messages.length,
-        refs: ids,
-        part: (isHit, error) => {
-          // Nothing of a session goes behind a failure of it.
-          const stopped = new Set<string>()
-          const gone = new Set<number>()
-          for (const [index, { sessionId }] of messages.entries()) {
-            if (!isHit(index) && !stopped.has(sessionId ?? "")) continue
-            gone.add(index)
-            if (sessionId !== undefined) stopped.add(sessionId)
+      return around(
+        provider.send(queue, messages),
+        sends,
+        () => `send ${messages[0]?.messageId ?? "nothing"}`,
+        () => ({
+          what: () => `sending ${ids().join(", ")}`,
+          count: messages.length,
+          refs: ids,
+          part: (isHit, error) => {
+            // Nothing of a session goes behind a failure of it.
+            const stopped = new Set<string>()
+            const gone = new Set<number>()
+            for (const [index, { sessionId }] of messages.entries()) {
+              if (!isHit(index) && !stopped.has(sessionId ?? "")) continue
+              gone.add(index)
+              if (sessionId !== undefined) stopped.add(sessionId)
+            }
+            const isGone = (index: number): boolean => gone.has(index)
+            const rest = messages.filter((_, index) => !isGone(index))
+            return Effect.map(
+              rest.length === 0 ? Effect.succeed([]) : provider.send(queue, rest),
+              (out) => spread(messages.length, isGone, out, error)
+            )
           }
-          const isGone = (index: number): boolean => gone.has(index)
-          const rest = messages.filter((_, index) => !isGone(index))
-          return Effect.map(
-            rest.length === 0 ? Effect.succeed([]) : provider.send(queue, rest),
-            (out) => spread(messages.length, isGone, out, error)
-          )
-        }
-      })
+        })
+      )
     },
     receive: (address, receive) => receiving(provider.receive(address, receive), undefined),
     settle: (receipts, verdict) => settling(receipts, verdict, provider.settle),
     renewLock: (receipts) =>
-      around({
-        what: () => `renewing ${receipts.length}`,
-        chance: () => `renew ${firstOf(receipts)}`,
-        names: renewals,
-        call: provider.renewLock(receipts),
-        refs: () => tokensOf(receipts)
-      }),
+      around(
+        provider.renewLock(receipts),
+        renewals,
+        () => `renew ${firstOf(receipts)}`,
+        () => ({
+          what: () => `renewing ${receipts.length}`,
+          refs: () => tokensOf(receipts)
+        })
+      ),
     peek: (address, peek) => provider.peek(address, peek),
     acceptSession: (queue, accept) => {
       const accepted = Effect.map(provider.acceptSession(queue, accept), Option.map(session))
-      return around<Option.Option<QueueSession.QueueSession>, Scope.Scope>({
-        what: anAccept,
-        chance: acceptChance,
-        names: receives,
-        call: accepted,
-        refs: nothing,
-        isHolding: true
-      })
+      return around(accepted, receives, acceptChance, () => accepting)
     }
   }
 }
