@@ -26,10 +26,11 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import {
   Check,
   Defaults,
@@ -100,7 +101,10 @@ export const layer = (
  * @since 0.1.0
  */
 export interface WorkOptions<E = never, R = never> extends PushedBatch.Options<E, R> {
-  /** How long one call may take: the host's `functionTimeout`, or less. Default: 5 minutes. */
+  /**
+   * How long one call may take: the host's `functionTimeout`, or less; longer than `margin`. Default: 5
+   * minutes.
+   */
   readonly timeout?: Duration.Input
 }
 
@@ -148,17 +152,32 @@ const failureOf = (
   return QueueError.make(reason, { operation: "handle" })
 }
 
+/** How long one call may take. Were it no longer than the margin, nothing would ever be begun. */
+const limitOf = Effect.fnUntraced(function* ({
+  margin = Defaults.pushedMargin,
+  timeout = Defaults.functionsTimeout
+}: Pick<WorkOptions, "margin" | "timeout">) {
+  const limit = yield* Check.duration("timeout", timeout)
+  const reserve = yield* Check.duration("margin", margin)
+  if (Duration.isGreaterThan(limit, reserve)) return limit
+  const problem =
+    `must be longer than the margin (${Duration.format(reserve)}) and is ${Duration.format(limit)}: ` +
+    "nothing would ever be begun; give a call more time, or set a shorter margin"
+  return yield* Effect.fail(QueueError.validationFailed("timeout", problem))
+})
+
 /**
  * What a function does with one call, for who runs it in a runtime of their own.
  *
- * **Errors** of making it: ValidationFailed for an option out of its range · ConfigurationInvalid
- * without {@link layer} in the stack · of a call: see {@link handler}
+ * **Errors** of making it: ValidationFailed for an option out of its range, a `timeout` that is not longer
+ * than `margin` included · ConfigurationInvalid without {@link layer} in the stack · of a call: see
+ * {@link handler}
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* <E, R>(options: WorkOptions<E, R>) {
-  const limit = yield* Check.duration("timeout", options.timeout ?? Defaults.functionsTimeout)
+  const limit = yield* limitOf(options)
   const work = yield* PushedBatch.make(name, options)
   return (
     input: unknown,
@@ -175,8 +194,9 @@ export const make = Effect.fnUntraced(function* <E, R>(options: WorkOptions<E, R
 /**
  * A handler of messages as a function of Azure.
  *
- * **Errors** rejects, and what was not settled comes again, where the layer cannot be built, `settlement`
- * is not that of the trigger, or, without actions, a message of the call is to come again
+ * **Errors** rejects, and what was not settled comes again, where the layer cannot be built, an option is
+ * out of its range (a `timeout` that is not longer than `margin` too), `settlement` is not that of the
+ * trigger, or, without actions, a message of the call is to come again
  *
  * **Example** (A function that handles orders)
  *
@@ -207,18 +227,13 @@ export const make = Effect.fnUntraced(function* <E, R>(options: WorkOptions<E, R
  * @since 0.1.0
  */
 export const handler = <E, R, LE>(options: Options<E, R, LE>): Handler => {
-  const limit = options.timeout ?? Defaults.functionsTimeout
-  const checked = Check.duration("timeout", limit)
-  const hosted = PushedBatch.host(
-    options.layer,
-    Effect.andThen(checked, PushedBatch.make(name, options)),
-    options.margin
-  )
-  // One that is none never gets here.
-  const remaining = Option.getOrElse(Duration.fromInput(limit), () => Defaults.functionsTimeout)
+  const limit = Effect.runSyncExit(limitOf(options))
+  const hosted = PushedBatch.host(options.layer, PushedBatch.make(name, options), options.margin)
   const handle = (input: unknown, { triggerMetadata }: InvocationContext): Promise<void> => {
+    // Before it is built: in a call without time nobody would wait for that.
+    if (Exit.isFailure(limit)) return Promise.reject(Cause.squash(limit.cause))
     const call: host.Call = { input, triggerMetadata }
-    return hosted.handle(call, remaining).then((settled) => {
+    return hosted.handle(call, limit.value).then((settled) => {
       const failure = failureOf(input, settled)
       return failure === undefined ? undefined : Promise.reject(failure)
     })

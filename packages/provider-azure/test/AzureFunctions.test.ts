@@ -54,6 +54,15 @@ const functionOf = Effect.fnUntraced(function* <E>(
   return made
 })
 
+/** What a call rejects with. */
+const messageOf = (handler: AzureFunctions.Handler, input: unknown) =>
+  Effect.flip(
+    Effect.tryPromise({
+      try: () => handler(input, {}),
+      catch: (error) => (error instanceof Error ? error.message : "")
+    })
+  )
+
 const open = world.open({
   emulator: {
     queues: {
@@ -332,13 +341,6 @@ describe("AzureFunctions: a plain trigger over the emulator", () => {
   it.live("R3.11 the layer and the trigger must agree on who settles", () =>
     Effect.gen(function* () {
       const { emulator } = yield* open
-      const messageOf = (handler: AzureFunctions.Handler, input: unknown) =>
-        Effect.flip(
-          Effect.tryPromise({
-            try: () => handler(input, {}),
-            catch: (error) => (error instanceof Error ? error.message : "")
-          })
-        )
       const byActions = yield* functionOf(emulator, {
         handler: () => Effect.void,
         settlement: "actions"
@@ -356,6 +358,35 @@ describe("AzureFunctions: a plain trigger over the emulator", () => {
       )
       const odd = yield* functionOf(emulator, { handler: () => Effect.void, timeout: Number.NaN })
       assert.include(yield* messageOf(odd, "x"), "ValidationFailed: timeout")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("R10.1 a time limit that is not longer than the margin is refused at the start", () =>
+    Effect.gen(function* () {
+      const { emulator } = yield* open
+      const problem = (margin: string, limit: string) =>
+        `ValidationFailed: timeout: must be longer than the margin (${margin}) and is ${limit}: ` +
+        "nothing would ever be begun; give a call more time, or set a shorter margin"
+      const short = { handler: () => Effect.void, timeout: "2 seconds" } as const
+      const pushed = yield* functionOf(emulator, short)
+      assert.strictEqual(yield* messageOf(pushed, "x"), problem("2s", "2s"))
+      const late = { handler: () => Effect.void, margin: "6 minutes" } as const
+      const other = yield* functionOf(emulator, late)
+      assert.strictEqual(yield* messageOf(other, "x"), problem("6m", "5m"))
+      const made = AzureFunctions.make({ queue: plain, ...short }).pipe(
+        Effect.provide(
+          QueueClient.layer().pipe(
+            Layer.provide(AzureFunctions.layer()),
+            Layer.provide(
+              AzureProvider.layer({ connectionString: emulator.connectionString, queues })
+            )
+          )
+        )
+      )
+      assert.strictEqual((yield* Effect.flip(made)).message, problem("2s", "2s"))
+      // A margin of nothing leaves all of it.
+      const whole = yield* functionOf(emulator, { ...short, margin: 0 })
+      yield* Effect.promise(() => whole("x", {}))
     }).pipe(Effect.scoped)
   )
 
