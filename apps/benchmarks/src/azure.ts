@@ -20,8 +20,8 @@ const inEach = 100
 
 const sessionCount = 20
 
-/** In each session. */
-const sessionMessages = 250
+/** In each session: whole batches both ways, so that a sample leaves none for the next one. */
+const sessionMessages = 300
 
 const sessionInEach = 20
 

@@ -5,9 +5,10 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { QueueProvider, Verdict } from "@queue-runtime/core"
+import { Message, MessageId, QueueProvider, Verdict } from "@queue-runtime/core"
 import { ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
 import { AzureClient, AzureProvider } from "../src/index.ts"
 import {
@@ -56,6 +57,39 @@ describe("AzureProvider", () => {
       const error = yield* Effect.flip(Layer.build(missing))
       assert.strictEqual(error.reason._tag, "ConfigurationInvalid")
     })
+  )
+
+  it.live(
+    "R1.5 what its owner does with a body after the send, cut short or not, is not sent",
+    () =>
+      Effect.gen(function* () {
+        const { emulator, provider } = yield* open()
+        yield* send(provider, ["warm"])
+        for (const count of [1, 2]) {
+          for (let turns = 0; turns < 12; turns++) {
+            const bodies = Array.from({ length: count }, (_, index) =>
+              index === 0 ? new Uint8Array(64).fill(7) : Buffer.alloc(64, 7)
+            )
+            const messages = yield* Effect.forEach(bodies, (body, index) =>
+              Effect.map(Message.bytes(body), (made) =>
+                Message.stamp(made, MessageId.makeUnsafe(`${count}-${turns}-${index}`))
+              )
+            )
+            const sending = yield* Effect.forkChild(provider.send(plain, messages), {
+              startImmediately: true
+            })
+            for (let turn = 0; turn < turns; turn++) yield* Effect.promise(() => Promise.resolve())
+            if (turns < 11) yield* Fiber.interrupt(sending)
+            else yield* Fiber.join(sending)
+            for (const body of bodies) body.fill(0)
+          }
+        }
+        const { active } = yield* emulator.inspect(plain)
+        const received = yield* receive(provider, active)
+        const sent = received.filter(({ messageId }) => messageId !== "warm")
+        assert.includeMembers([...ids(sent)], ["1-11-0", "2-11-0", "2-11-1"])
+        for (const { body } of sent) assert.deepStrictEqual([...new Set(body)], [7])
+      })
   )
 
   it.live("R10.4 providers share a client, and the end of one is not that of the other", () =>

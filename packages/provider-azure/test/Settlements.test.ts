@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import type { Line } from "../src/internal/calls.ts"
 import { Losses } from "../src/internal/losses.ts"
 import { Settlements } from "../src/internal/settlements.ts"
@@ -16,6 +18,7 @@ const makeLink = () => {
     isClosed: false,
     sdk: {
       isUp: () => undefined,
+      soon: (run) => void setImmediate(run),
       timedOut: () => undefined,
       onLost: (listener) => losses.on(listener)
     },
@@ -73,6 +76,31 @@ describe("Settlements", () => {
       )
       for (const tick of link.ticks) assert.strictEqual(new Set(tick).size, 1)
       assert.strictEqual(link.ticks.flat().length, 8)
+    })
+  )
+
+  it.live("§5.1 nothing else leaves with completions that were asked for together", () =>
+    Effect.gen(function* () {
+      const link = makeLink()
+      const settlements = new Settlements()
+      const messages = Array.from({ length: 1_500 }, (_, index) => index)
+      const all = settlements.completeAll(link.line, place, Duration.seconds(5), messages, () =>
+        link.settle("complete")
+      )
+      const one = (outcome: string) =>
+        settlements.settle(link.line, place, false, () => link.settle(outcome))
+      const [first, second] = yield* Effect.all([all, all, one("abandon"), one("deadLetter")], {
+        concurrency: "unbounded"
+      })
+      assert.lengthOf([...first, ...second].filter(Result.isSuccess), 3_000)
+      const sizes = link.ticks.map((tick) => [tick[0], tick.length])
+      assert.deepStrictEqual(sizes, [
+        ["complete", 1_000],
+        ["complete", 1_000],
+        ["complete", 1_000],
+        ["abandon", 1],
+        ["deadLetter", 1]
+      ])
     })
   )
 

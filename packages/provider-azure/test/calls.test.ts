@@ -18,6 +18,7 @@ const makeLine = () => {
     isClosed: false,
     sdk: {
       isUp: () => told.push("up"),
+      soon: (run) => void setImmediate(run),
       timedOut: () => told.push("timed out"),
       onLost: () => nothing
     },

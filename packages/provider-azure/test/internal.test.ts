@@ -1,4 +1,5 @@
-import type { ServiceBusReceivedMessage } from "@azure/service-bus"
+import { Writable } from "node:stream"
+import { ServiceBusClient, type ServiceBusReceivedMessage } from "@azure/service-bus"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,9 +19,11 @@ import {
   isConnectionOpen,
   onConnection,
   protect,
-  seal
+  seal,
+  writeTogether
 } from "../src/internal/inside.ts"
 import { Losses } from "../src/internal/losses.ts"
+import { SdkClient } from "../src/internal/sdkClient.ts"
 import * as sessionState from "../src/internal/sessionState.ts"
 
 const address = QueueAddress.queue(QueueName.makeUnsafe("orders"))
@@ -47,7 +50,6 @@ const deliveryOf = (value: number, lockedUntil: number, now = 0): Delivery =>
   new Delivery(messageOf(value), address, owner, {
     token: `t${value}`,
     now,
-    firstDeliveredAt: now,
     lockedUntil
   })
 
@@ -87,19 +89,24 @@ describe("Deliveries", () => {
 
   it("R1.4 the time of the first delivery is remembered, until the message is done", () => {
     const deliveries = new Deliveries()
-    assert.strictEqual(deliveries.firstDeliveredAt(messageOf(1), address, 10), 10)
-    assert.strictEqual(deliveries.firstDeliveredAt(messageOf(1), address, 20), 10)
+    const first = (delivery: Delivery): number => {
+      deliveries.add(delivery)
+      return delivery.firstDeliveredAt
+    }
+    assert.strictEqual(first(deliveryOf(1, 0, 10)), 10)
+    assert.strictEqual(first(deliveryOf(1, 0, 20)), 10)
     const told = {
       ...messageOf(2),
       applicationProperties: { "qr-first-delivered-at": "1970-01-01T00:00:00.005Z" }
     }
-    assert.strictEqual(deliveries.firstDeliveredAt(told, address, 20), 5)
+    const facts = { token: "t2", now: 20, lockedUntil: 0 }
+    assert.strictEqual(first(new Delivery(told, address, owner, facts)), 5)
     deliveries.finish(deliveryOf(1, 0))
-    assert.strictEqual(deliveries.firstDeliveredAt(messageOf(1), address, 30), 30)
+    assert.strictEqual(first(deliveryOf(1, 0, 30)), 30)
     for (let index = 0; index <= Defaults.serviceBusFirstDeliveriesMax; index++) {
-      deliveries.firstDeliveredAt(messageOf(index + 10), address, 40)
+      first(deliveryOf(index + 10, 0, 40))
     }
-    assert.strictEqual(deliveries.firstDeliveredAt(messageOf(1), address, 50), 50)
+    assert.strictEqual(first(deliveryOf(1, 0, 50)), 50)
   })
 })
 
@@ -174,6 +181,56 @@ describe("small things", () => {
     endTransport({ _connectionContext: { connection: { _connection: amqp } } })
     assert.deepStrictEqual(calls, ["abort", "emit"])
   })
+
+  it.live("§5.3 what is written in one turn leaves together, the end of a socket included", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      const socket = new Writable({
+        write: (chunk, _, done) => {
+          calls.push(String(chunk))
+          done()
+        },
+        writev: (chunks, done) => {
+          calls.push(chunks.map((one) => String(one.chunk)).join("+"))
+          done()
+        }
+      })
+      writeTogether(socket)
+      for (const frame of ["a", "b", "c"]) socket.write(frame)
+      assert.deepStrictEqual(calls, [])
+      yield* Effect.sleep(0)
+      socket.write("d")
+      yield* Effect.sleep(0)
+      socket.write("e")
+      socket.end("f")
+      yield* Effect.sleep(0)
+      assert.deepStrictEqual(calls, ["a+b+c", "d", "e+f"])
+      const plain = { write: () => true }
+      const { write } = plain
+      writeTogether(plain)
+      writeTogether(undefined)
+      assert.strictEqual(plain.write, write)
+    })
+  )
+
+  it.live("what the links of a client have to do next is done in one turn", () =>
+    Effect.gen(function* () {
+      const connectionString =
+        "Endpoint=sb://localhost;SharedAccessKeyName=k;SharedAccessKey=v;UseDevelopmentEmulator=true"
+      const client = new SdkClient(new ServiceBusClient(connectionString), Duration.seconds(1))
+      const turns: Array<string> = []
+      const later = (name: string): void => {
+        turns.push(name)
+        if (name === "a") client.soon(() => later("c"))
+        process.nextTick(() => turns.push("end"))
+      }
+      client.soon(() => later("a"))
+      client.soon(() => later("b"))
+      assert.deepStrictEqual(turns, [])
+      yield* Effect.sleep(20)
+      assert.deepStrictEqual(turns, ["a", "b", "end", "end", "c", "end"])
+    })
+  )
 
   it("a loss is told once, and to nobody who forgot it", () => {
     const losses = new Losses()

@@ -9,7 +9,7 @@ import type { SdkClient } from "./sdkClient.ts"
 export interface Line {
   readonly isClosed: boolean
   /** Who is told whether a call that is made now is answered. */
-  readonly sdk: Pick<SdkClient, "isUp" | "onLost" | "timedOut">
+  readonly sdk: Pick<SdkClient, "isUp" | "onLost" | "soon" | "timedOut">
   /** Calls once when it is lost; answers how to forget it. */
   readonly onLost: (listener: () => void) => () => void
 }

@@ -43,8 +43,10 @@ export class Delivery {
   readonly address: QueueAddress.QueueAddress
   readonly owner: Owner
   readonly token: string
+  /** Its message, wherever it is delivered. */
+  readonly key: string
   readonly deliveredAt: number
-  readonly firstDeliveredAt: number
+  firstDeliveredAt: number
   lockedUntil: number
   state: State = "Open"
   /** Its first settlement failed after the link had it: the next one goes by its lock token. */
@@ -57,7 +59,6 @@ export class Delivery {
     facts: {
       readonly token: string
       readonly now: number
-      readonly firstDeliveredAt: number
       readonly lockedUntil: number
     }
   ) {
@@ -65,8 +66,9 @@ export class Delivery {
     this.address = address
     this.owner = owner
     this.token = facts.token
+    this.key = `${QueueAddress.format(address)} ${wire.sequenceTextOf(message)}`
     this.deliveredAt = facts.now
-    this.firstDeliveredAt = facts.firstDeliveredAt
+    this.firstDeliveredAt = facts.now
     this.lockedUntil = facts.lockedUntil
   }
 
@@ -81,10 +83,6 @@ export class Delivery {
   }
 }
 
-/** One message, wherever it is delivered. */
-const keyOf = (address: QueueAddress.QueueAddress, message: ServiceBusReceivedMessage): string =>
-  `${QueueAddress.format(address)} ${wire.sequenceTextOf(message)}`
-
 /** How long after its lock ran out a delivery is still worth asking the service about. */
 const staleAfterMillis = 60_000
 
@@ -94,15 +92,11 @@ export class Deliveries {
   readonly #firstTimes = new Map<string, number>()
   #count = 0
 
-  /** When this message came first: what an abandon told, what is remembered here, or now. */
-  firstDeliveredAt(
-    message: ServiceBusReceivedMessage,
-    address: QueueAddress.QueueAddress,
-    now: number
-  ): number {
-    const key = keyOf(address, message)
-    const first = wire.firstDeliveredAtOf(message) ?? this.#firstTimes.get(key) ?? now
-    this.#firstTimes.delete(key)
+  /** When its message came first: what an abandon told, what is remembered here, or now. */
+  #firstDeliveredAt({ deliveredAt, key, message }: Delivery): number {
+    const known = this.#firstTimes.get(key)
+    const first = wire.firstDeliveredAtOf(message) ?? known ?? deliveredAt
+    if (known !== undefined) this.#firstTimes.delete(key)
     this.#firstTimes.set(key, first)
     if (this.#firstTimes.size > Defaults.serviceBusFirstDeliveriesMax) {
       const oldest = this.#firstTimes.keys().next().value
@@ -116,7 +110,9 @@ export class Deliveries {
     return this.#count++
   }
 
+  /** Notes a delivery, and when its message came first. */
   add(delivery: Delivery): void {
+    delivery.firstDeliveredAt = this.#firstDeliveredAt(delivery)
     this.#byToken.set(delivery.token, delivery)
     if (this.#byToken.size > Defaults.serviceBusDeliveriesMax) this.#forget(delivery.deliveredAt)
   }
@@ -137,7 +133,7 @@ export class Deliveries {
 
   /** The message is done: when it came first is of no use any more. */
   finish(delivery: Delivery): void {
-    this.#firstTimes.delete(keyOf(delivery.address, delivery.message))
+    this.#firstTimes.delete(delivery.key)
   }
 
   /** How many of each message of an address are in somebody's hands here. */

@@ -66,6 +66,29 @@ const connectionOf = (client: unknown): unknown => at(client, "_connectionContex
 export const socketOf = (client: unknown): unknown =>
   at(connectionOf(client), "_connection", "socket")
 
+/**
+ * Lets what is written to a socket in one turn leave together. The AMQP library writes each frame by itself,
+ * and a system call for each is a tenth of what a settlement costs, here and where they arrive.
+ */
+export const writeTogether = (socket: unknown): void => {
+  const write = at(socket, "write")
+  if (!Predicate.isObject(socket) || !isMethod(write) || !isMethod(at(socket, "cork"))) return
+  let isCorked = false
+  const value = (...values: Array<unknown>): unknown => {
+    if (!isCorked) {
+      isCorked = true
+      invoke(socket, "cork")
+      process.nextTick(() => {
+        isCorked = false
+        invoke(socket, "uncork")
+      })
+    }
+    return Reflect.apply(write, socket, values)
+  }
+  // Node itself puts another in its place when the other side ends the socket.
+  Object.defineProperty(socket, "write", { configurable: true, writable: true, value })
+}
+
 /** Whether the SDK takes its connection for open. */
 export const isConnectionOpen = (client: unknown): boolean => {
   const isOpen = at(connectionOf(client), "isOpen")
@@ -90,10 +113,6 @@ export const countLinks = (client: unknown): number => {
   )
 }
 
-const replace = (thing: unknown, name: string, value: () => unknown): void => {
-  if (Predicate.isObject(thing)) Object.defineProperty(thing, name, { configurable: true, value })
-}
-
 /** Closes the connection of a client and nothing else, which closes its links at the service as well. */
 export const closeConnection = (client: {
   readonly close: () => Promise<void>
@@ -101,6 +120,10 @@ export const closeConnection = (client: {
   const connection = connectionOf(client)
   const close = at(connection, "close")
   return isMethod(close) ? Promise.resolve(Reflect.apply(close, connection, [])) : client.close()
+}
+
+const replace = (thing: unknown, name: string, value: () => unknown): void => {
+  if (Predicate.isObject(thing)) Object.defineProperty(thing, name, { configurable: true, value })
 }
 
 /** Lets a client whose connection is lost open no other, whatever still waits for one in it. */

@@ -14,7 +14,6 @@ import { call, limited, type Line } from "./calls.ts"
 import type { Context } from "./context.ts"
 import type { Delivery, Owner } from "./deliveries.ts"
 import type * as errors from "./errors.ts"
-import { at } from "./inside.ts"
 import { Losses } from "./losses.ts"
 import type { SdkClient } from "./sdkClient.ts"
 import { Settlements } from "./settlements.ts"
@@ -22,15 +21,16 @@ import * as wire from "./wire.ts"
 
 /** Whether the link below is open; unknown where it looks otherwise inside. */
 export const isLinkOpen = (link: unknown): boolean | undefined => {
-  if (!Predicate.hasProperty(link, "is_open") || typeof link.is_open !== "function")
-    return undefined
-  const answer: unknown = link.is_open()
+  if (!Predicate.isObject(link) || typeof link["is_open"] !== "function") return undefined
+  const answer: unknown = link["is_open"]()
   return typeof answer === "boolean" ? answer : undefined
 }
 
 /** The link below a message, which the SDK keeps to itself; none where it looks otherwise inside. */
 export const amqpLinkOf = (message: ServiceBusReceivedMessage): unknown =>
-  at(message, "delivery", "link")
+  "delivery" in message && Predicate.isObject(message.delivery)
+    ? message.delivery["link"]
+    : undefined
 
 /**
  * The message as the SDK settles it by its lock token, over the service's management, whatever became of
@@ -228,13 +228,13 @@ export class Link implements Owner, Line {
     deliveries: ReadonlyArray<Delivery>,
     place: errors.Place
   ): Effect.Effect<ReadonlyArray<Outcome.Outcome<void>>> {
-    const makes = deliveries.map((delivery) => () => {
+    const complete = (delivery: Delivery): Promise<void> => {
       const { message, settler } = this.#live(delivery)
       return settler.completeMessage(message)
-    })
+    }
     const { requestTimeout } = this.#context.config
     return Effect.map(
-      this.#settlements.completeAll(this.#line, place, requestTimeout, makes),
+      this.#settlements.completeAll(this.#line, place, requestTimeout, deliveries, complete),
       (outcomes) => {
         for (const [index, delivery] of deliveries.entries()) {
           if (outcomes[index]?._tag === "Success") this.#remove(delivery)

@@ -10,7 +10,8 @@ import {
   isConnectionOpen,
   onConnection,
   seal,
-  socketOf
+  socketOf,
+  writeTogether
 } from "./inside.ts"
 
 /**
@@ -28,6 +29,8 @@ export class SdkClient {
   #wasOpen = false
   /** Calls in a row that ended by their time limit. */
   #timeouts = 0
+  /** What its links have to do in the next turn. */
+  #due: Array<() => void> = []
   isLost = false
 
   constructor(client: ServiceBusClient, connectTimeout: Duration.Duration) {
@@ -62,6 +65,7 @@ export class SdkClient {
     if (Predicate.hasProperty(socket, "setNoDelay") && typeof socket.setNoDelay === "function") {
       socket.setNoDelay(true)
     }
+    writeTogether(socket)
     if (Predicate.hasProperty(socket, "once") && typeof socket.once === "function") {
       for (const event of ["end", "close"]) {
         socket.once(event, () => {
@@ -69,6 +73,16 @@ export class SdkClient {
         })
       }
     }
+  }
+
+  /** Does something in the next turn, together with what its other links have to do. */
+  soon(run: () => void): void {
+    if (this.#due.push(run) > 1) return
+    setImmediate(() => {
+      const due = this.#due
+      this.#due = []
+      for (const one of due) one()
+    })
   }
 
   /** A call was answered. */

@@ -61,6 +61,7 @@ interface Wish {
 export class Session implements Owner, Line {
   readonly queue: QueueName.QueueName
   readonly sessionId: SessionId.SessionId
+  readonly #address: QueueAddress.QueueAddress
   readonly #context: Context
   readonly #receiver: ServiceBusSessionReceiver
   readonly sdk: SdkClient
@@ -70,7 +71,7 @@ export class Session implements Owner, Line {
   #amqpLink: unknown
   /** Sent by the service, in nobody's hands, in order. */
   #ready: Array<ServiceBusReceivedMessage> = []
-  readonly #inHand = new Map<Delivery, bigint>()
+  readonly #inHand = new Set<Delivery>()
   /** Failed messages whose delay is not over, and what waits for it. */
   readonly #delayed = new Map<bigint, { readonly delivery: Delivery; fiber?: Fiber.Fiber<void> }>()
   /** Abandoned messages that the service has to send again before anything else. */
@@ -86,6 +87,7 @@ export class Session implements Owner, Line {
   constructor(context: Context, queue: QueueName.QueueName, { receiver, sdk }: Grant) {
     this.#context = context
     this.queue = queue
+    this.#address = QueueAddress.queue(queue)
     this.#receiver = receiver
     this.sdk = sdk
     this.#forgetLoss = sdk.onLost(() => this.#finish("Lost"))
@@ -113,7 +115,7 @@ export class Session implements Owner, Line {
     if (this.#end !== undefined) return
     this.#end = how
     this.#forgetLoss()
-    for (const [delivery] of this.#inHand) this.#context.deliveries.remove(delivery)
+    for (const delivery of this.#inHand) this.#context.deliveries.remove(delivery)
     for (const [, { fiber }] of this.#delayed) fiber?.interruptUnsafe()
     this.#inHand.clear()
     this.#delayed.clear()
@@ -259,16 +261,19 @@ export class Session implements Owner, Line {
 
   /** The next of what is here, up to the first message whose delay is not over. */
   #take(max: number): Received {
+    const free = this.#delayed.size === 0 ? max : Math.min(max, this.#countBeforeDelayed())
+    return this.#ready.splice(0, free).map((message) => this.#deliver(message).received())
+  }
+
+  #countBeforeDelayed(): number {
     const border = [...this.#delayed.keys()].reduce<bigint | undefined>(
       (lowest, sequence) => (lowest === undefined || sequence < lowest ? sequence : lowest),
       undefined
     )
-    let count = 0
-    for (const message of this.#ready) {
-      if (count === max || (border !== undefined && wire.sequenceOf(message) > border)) break
-      count++
-    }
-    return this.#ready.splice(0, count).map((message) => this.#deliver(message).received())
+    const behind = this.#ready.findIndex(
+      (message) => border !== undefined && wire.sequenceOf(message) > border
+    )
+    return behind < 0 ? this.#ready.length : behind
   }
 
   get isClosed(): boolean {
@@ -290,16 +295,13 @@ export class Session implements Owner, Line {
       this.#losses.watch(amqpLink, ["receiver_close"])
     }
     const { deliveries } = this.#context
-    const now = this.#context.now()
-    const address = QueueAddress.queue(this.queue)
-    const delivery = new Delivery(message, address, this, {
+    const delivery = new Delivery(message, this.#address, this, {
       // The same lock may be handed out again, under a receipt of its own.
       token: `${message.lockToken ?? ""}#${deliveries.nextNumber()}`,
-      now,
-      firstDeliveredAt: deliveries.firstDeliveredAt(message, address, now),
+      now: this.#context.now(),
       lockedUntil: this.#lockedUntil
     })
-    this.#inHand.set(delivery, wire.sequenceOf(message))
+    this.#inHand.add(delivery)
     deliveries.add(delivery)
     return delivery
   }
@@ -351,7 +353,7 @@ export class Session implements Owner, Line {
   #add(messages: ReadonlyArray<ServiceBusReceivedMessage>): void {
     if (this.#end !== undefined || messages.length === 0) return
     this.#ready = [...this.#ready, ...messages].toSorted((one, other) =>
-      wire.sequenceOf(one) < wire.sequenceOf(other) ? -1 : 1
+      wire.isBefore(one, other) ? -1 : 1
     )
   }
 
@@ -377,13 +379,12 @@ export class Session implements Owner, Line {
     return Effect.suspend(() => {
       if (this.#isLost())
         return Effect.succeed(deliveries.map(() => Result.fail(errors.expired(place))))
-      const makes = deliveries.map(
-        (delivery) => () => this.#receiver.completeMessage(live(delivery))
-      )
+      const complete = (delivery: Delivery): Promise<void> =>
+        this.#receiver.completeMessage(live(delivery))
       const { requestTimeout } = this.#context.config
       const at = { ...this.#place(place.operation) }
       return Effect.tap(
-        this.#settlements.completeAll(this, at, requestTimeout, makes),
+        this.#settlements.completeAll(this, at, requestTimeout, deliveries, complete),
         (outcomes) =>
           Effect.sync(() => {
             for (const [index, delivery] of deliveries.entries()) {
@@ -435,21 +436,20 @@ export class Session implements Owner, Line {
 
   /** What is in hand behind a failed message comes again behind it. */
   #takeBack(delivery: Delivery): void {
-    const failedAt = this.#inHand.get(delivery)
-    if (failedAt === undefined) return
+    if (!this.#inHand.has(delivery)) return
     const behind = [...this.#inHand].filter(
-      ([other, sequence]) => sequence > failedAt && other.state === "Open"
+      ({ message, state }) => state === "Open" && wire.isBefore(delivery.message, message)
     )
-    for (const [other] of behind) {
+    for (const other of behind) {
       this.#context.deliveries.remove(other)
       this.#inHand.delete(other)
     }
-    this.#add(behind.map(([{ message }]) => message))
+    this.#add(behind.map(({ message }) => message))
   }
 
   /** Keeps a failed message for its delay, and abandons it then. */
   #delay(delivery: Delivery, delay: Duration.Duration, place: errors.Place): void {
-    const sequence = this.#inHand.get(delivery) ?? wire.sequenceOf(delivery.message)
+    const sequence = wire.sequenceOf(delivery.message)
     this.#inHand.delete(delivery)
     const held: { readonly delivery: Delivery; fiber?: Fiber.Fiber<void> } = { delivery }
     this.#delayed.set(sequence, held)

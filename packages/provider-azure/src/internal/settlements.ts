@@ -5,10 +5,14 @@ import type { Outcome, QueueError } from "@queue-runtime/core"
 import { failed, limited, type Line } from "./calls.ts"
 import * as errors from "./errors.ts"
 
+/** Settlements that were asked for together. */
 interface Job {
   /** May leave together with others of its kind. */
   readonly isComplete: boolean
-  readonly start: () => void
+  readonly size: number
+  /** How many of them left. */
+  started: number
+  readonly start: (index: number) => void
 }
 
 type Outcomes = ReadonlyArray<Outcome.Outcome<void>>
@@ -40,6 +44,8 @@ export class Settlements {
       const forget = line.onLost(() => resume(Effect.fail(onError(errors.lineLost))))
       const job: Job = {
         isComplete,
+        size: 1,
+        started: 0,
         start: () => {
           void make()
             .then(
@@ -49,26 +55,25 @@ export class Settlements {
             .finally(forget)
         }
       }
-      this.#jobs.push(job)
-      this.#schedule()
+      this.#add(line, job)
       return Effect.sync(() => {
         forget()
-        const index = this.#jobs.indexOf(job)
-        if (index >= 0) this.#jobs.splice(index, 1)
+        this.#remove(job)
       })
     })
   }
 
-  /** Completes together, as far as that goes: one outcome each, in order. */
-  completeAll(
+  /** Completes several together, as far as that goes: one outcome each, in order. */
+  completeAll<A>(
     line: Line,
     place: errors.Place,
     timeout: Duration.Duration,
-    makes: ReadonlyArray<() => Promise<unknown>>
+    all: ReadonlyArray<A>,
+    complete: (one: A) => Promise<unknown>
   ): Effect.Effect<Outcomes> {
     return Effect.suspend(() => {
-      const outcomes = Array.from<Outcome.Outcome<void> | undefined>({ length: makes.length })
-      return this.#completed(line, { ...place, timeout }, makes, outcomes).pipe(
+      const outcomes: Array<Outcome.Outcome<void> | undefined> = all.map(() => undefined)
+      return this.#completed(line, { ...place, timeout }, all, complete, outcomes).pipe(
         limited(line, place, timeout),
         Effect.ignore,
         Effect.map(() =>
@@ -78,15 +83,16 @@ export class Settlements {
     })
   }
 
-  #completed(
+  #completed<A>(
     line: Line,
     place: errors.Place,
-    makes: ReadonlyArray<() => Promise<unknown>>,
+    all: ReadonlyArray<A>,
+    complete: (one: A) => Promise<unknown>,
     outcomes: Array<Outcome.Outcome<void> | undefined>
   ): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       const onError = failed(line, place)
-      let left = makes.length
+      let left = all.length
       const end = (index: number, outcome: Outcome.Outcome<void>): void => {
         if (outcomes[index] !== undefined) return
         outcomes[index] = outcome
@@ -96,43 +102,59 @@ export class Settlements {
       }
       const forget = line.onLost(() => {
         const lost = Result.fail(onError(errors.lineLost))
-        for (const index of makes.keys()) end(index, lost)
+        for (const index of outcomes.keys()) end(index, lost)
       })
-      const jobs = makes.map((make, index): Job => ({
+      const job: Job = {
         isComplete: true,
-        start: () => {
-          void make().then(
+        size: all.length,
+        started: 0,
+        start: (index) => {
+          const one = all[index]
+          if (one === undefined) return
+          void complete(one).then(
             () => end(index, Result.void),
             (error: unknown) => end(index, Result.fail(onError(error)))
           )
         }
-      }))
-      this.#jobs.push(...jobs)
-      this.#schedule()
+      }
+      this.#add(line, job)
       return Effect.sync(() => {
         forget()
-        const unmade = new Set(jobs)
-        this.#jobs = this.#jobs.filter((job) => !unmade.has(job))
+        this.#remove(job)
       })
     })
   }
 
-  #schedule(): void {
+  #add(line: Line, job: Job): void {
+    this.#jobs.push(job)
+    this.#schedule(line)
+  }
+
+  /** What of it has not left stays. */
+  #remove(job: Job): void {
+    const index = this.#jobs.indexOf(job)
+    if (index >= 0) this.#jobs.splice(index, 1)
+  }
+
+  #schedule(line: Line): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => {
+    line.sdk.soon(() => {
       this.#isScheduled = false
-      this.#turn()
+      this.#turn(line)
     })
   }
 
-  #turn(): void {
-    const first = this.#jobs[0]
-    if (first === undefined) return
-    const other = first.isComplete ? this.#jobs.findIndex((job) => !job.isComplete) : 1
-    const end = other < 0 ? this.#jobs.length : other
-    for (const job of this.#jobs.splice(0, Math.min(end, togetherMax))) job.start()
+  #turn(line: Line): void {
+    const isComplete = this.#jobs[0]?.isComplete
+    let room = isComplete === true ? togetherMax : 1
+    while (room > 0) {
+      const job = this.#jobs[0]
+      if (job === undefined || job.isComplete !== isComplete) break
+      for (; room > 0 && job.started < job.size; room--) job.start(job.started++)
+      if (job.started === job.size) this.#jobs.shift()
+    }
     // What is submitted from here on has a tick of its own as well.
-    if (this.#jobs.length > 0) this.#schedule()
+    if (this.#jobs.length > 0) this.#schedule(line)
   }
 }

@@ -20,6 +20,8 @@ type Outcomes<A> = ReadonlyArray<Outcome.Outcome<A>>
 
 const together = { concurrency: "unbounded" } as const
 
+const allTogether = { concurrency: "unbounded", discard: true } as const
+
 const tooMany = (
   receipts: ReadonlyArray<Receipt.Receipt>,
   place: errors.Place
@@ -104,9 +106,10 @@ const settleOne = (
     )
   })
 
-interface Claim {
-  readonly index: number
-  readonly delivery: Delivery
+/** Deliveries of one owner, and their places among the receipts. */
+interface Claims {
+  readonly deliveries: Array<Delivery>
+  readonly indexes: Array<number>
 }
 
 /** Completes deliveries, those of one owner together. */
@@ -119,36 +122,39 @@ const completeAll = (
   Effect.suspend(() => {
     // An error takes its stack with it, which costs more than a settlement: made where it is needed.
     const dead = () => Result.fail(errors.expired(place))
-    const outcomes = Array.from<Outcome.Outcome<void> | undefined>({ length: receipts.length })
-    const claims: Array<Claim> = []
-    for (const [index, receipt] of receipts.entries()) {
+    const outcomes: Array<Outcome.Outcome<void> | undefined> = []
+    const claims = new Map<Owner, Claims>()
+    for (const receipt of receipts) {
+      const index = outcomes.push(undefined) - 1
       const delivery = shared.deliveries.find(receipt)
       if (delivery === undefined || (only !== undefined && delivery.owner !== only)) continue
       delivery.state = "Claimed"
-      claims.push({ index, delivery })
+      const known = claims.get(delivery.owner)
+      if (known === undefined) {
+        claims.set(delivery.owner, { deliveries: [delivery], indexes: [index] })
+      } else {
+        known.deliveries.push(delivery)
+        known.indexes.push(index)
+      }
     }
-    const completions = [...Map.groupBy(claims, ({ delivery }) => delivery.owner)].map(
-      ([owner, own]) =>
-        Effect.map(
-          owner.complete(
-            own.map(({ delivery }) => delivery),
-            place
-          ),
-          (results) => {
-            for (const [at, { delivery, index }] of own.entries()) {
-              const result = Result.mapError(results[at] ?? dead(), (error) =>
-                ofReceipt(error, place)
-              )
-              outcomes[index] = result
-              completed(shared, delivery, result)
-            }
-          }
-        )
+    const completions = [...claims].map(([owner, { deliveries, indexes }]) =>
+      Effect.map(owner.complete(deliveries, place), (results) => {
+        for (const [at, delivery] of deliveries.entries()) {
+          const result = results[at] ?? dead()
+          const outcome = Result.isSuccess(result)
+            ? result
+            : Result.fail(ofReceipt(result.failure, place))
+          outcomes[indexes[at] ?? 0] = outcome
+          completed(shared, delivery, outcome)
+        }
+      })
     )
-    return Effect.all(completions, { concurrency: "unbounded", discard: true }).pipe(
+    return Effect.forEach(completions, (one) => one, allTogether).pipe(
       Effect.onInterrupt(() =>
         Effect.sync(() => {
-          for (const { delivery } of claims) unclaim(shared, delivery)
+          for (const { deliveries } of claims.values()) {
+            for (const delivery of deliveries) unclaim(shared, delivery)
+          }
         })
       ),
       Effect.map(() => outcomes.map((outcome) => outcome ?? dead()))

@@ -225,7 +225,6 @@ export class Source {
     const delivery = new Delivery(message, this.address, link, {
       token: message.lockToken ?? `${deliveries.nextNumber()}`,
       now,
-      firstDeliveredAt: deliveries.firstDeliveredAt(message, this.address, now),
       lockedUntil: wire.lockedUntilOf(message) ?? now + lockMillis
     })
     link.add(delivery)
