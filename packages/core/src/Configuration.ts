@@ -20,6 +20,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { definedThroughout } from "./internal/defined.ts"
 import { schemaProblem } from "./internal/schemaProblem.ts"
 import * as QueueError from "./QueueError.ts"
 import * as Setting from "./Setting.ts"
@@ -145,6 +146,7 @@ const keyOf = (root: string, path: string, set: ReadonlyArray<Setting.Setting>):
 
 /**
  * Reads a section: what the environment says, what code says on top of it, and the defaults of the Schema.
+ * What code leaves undefined is as if it said nothing.
  *
  * **Errors** ConfigurationInvalid naming the variable and its rule; the path of an option that code gave,
  * or that does not go with another.
@@ -175,6 +177,7 @@ export const read = Effect.fnUntraced(function* <A>(
   overrides: object = {}
 ): Effect.fn.Return<A, QueueError.QueueError> {
   const { root, schema } = section
+  const code = definedThroughout(overrides)
   const set: Array<Setting.Setting> = []
   let tree: Tree = {}
   for (const setting of Setting.settingsOf(root, schema)) {
@@ -182,11 +185,11 @@ export const read = Effect.fnUntraced(function* <A>(
     const text = yield* variable(setting.variable)
     if (Option.isNone(text)) continue
     tree = put(tree, within(root, setting), yield* parseVariable(setting, text.value))
-    if (!isIn(overrides, within(root, setting))) set.push(setting)
+    if (!isIn(code, within(root, setting))) set.push(setting)
   }
   const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
   return yield* Effect.fromResult(
-    Result.mapError(decode(over(tree, overrides)), ({ issue }) => {
+    Result.mapError(decode(over(tree, code)), ({ issue }) => {
       const { path, problem } = schemaProblem(issue)
       return configurationInvalid(keyOf(root, path, set), problem)
     })

@@ -23,6 +23,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { definedThroughout } from "./internal/defined.ts"
 import { firstProblem } from "./internal/schemaProblem.ts"
 import * as QueueError from "./QueueError.ts"
 
@@ -199,7 +200,9 @@ const isDurationInput = (value: unknown): value is Duration.Input =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is no duration makes it answer None
   Option.isSome(Duration.fromInput(value as never))
 
-const DurationInput = Schema.declare(isDurationInput, { expected: "a duration" })
+const DurationInput = Schema.declare(isDurationInput, {
+  expected: "a duration, such as 30 seconds"
+})
 
 /**
  * A duration in any form of Effect's (`"30 seconds"`, milliseconds, a `Duration`) that keeps to a rule.
@@ -257,7 +260,7 @@ export const durationNotNegative = durationInput(
 
 /**
  * What checks options that are given in code, and fills in their defaults. What the Schema does not know is
- * refused: it is misspelt.
+ * refused: it is misspelt. What is undefined counts as not given.
  *
  * **Details** `root` stands before the path, where the options are a part of others.
  *
@@ -287,7 +290,7 @@ export const decodeOptions = <A>(
   return (options) =>
     Effect.suspend(() =>
       Effect.fromResult(
-        Result.mapError(decode(options), ({ issue }) => {
+        Result.mapError(decode(definedThroughout(options)), ({ issue }) => {
           const { path, problem } = firstProblem(issue)
           const key = [root, path].filter((part) => part !== "").join(".")
           return QueueError.configurationInvalid(key === "" ? "options" : key, problem)

@@ -117,6 +117,21 @@ describe("Configuration.read", () => {
     })
   )
 
+  it.effect("R10.1 what code leaves undefined does not win over the environment", () =>
+    Effect.gen(function* () {
+      const environment = { QUEUE_WEB_SOCKETS_MAX: "7" }
+      const code = { socketsMax: undefined, queues: { orders: { max: undefined } } }
+      const found = yield* read(environment, code)
+      assert.strictEqual(found.socketsMax, 7)
+      assert.deepStrictEqual(
+        found.queues,
+        yield* Effect.map(read({}, { queues: { orders: {} } }), ({ queues }) => queues)
+      )
+      const wrong = read({ QUEUE_WEB_SOCKETS_MAX: "many" }, { socketsMax: undefined })
+      assert.strictEqual((yield* invalid(wrong))[0], "QUEUE_WEB_SOCKETS_MAX")
+    })
+  )
+
   it.effect("R10.1 what code says wins, leaf by leaf, and one of several kinds as a whole", () =>
     Effect.gen(function* () {
       const environment = {

@@ -183,7 +183,7 @@ describe("Setting", () => {
         onSuccess: () => "none"
       })
     assert.include(problemOf(short, "6 seconds"), "must be at most 5 seconds")
-    assert.include(problemOf(short, "soon"), "a duration")
+    assert.include(problemOf(short, "soon"), "a duration, such as 30 seconds")
     const above = "must be a finite duration above zero"
     assert.strictEqual(problemOf(Setting.durationPositive, "1 milli"), "none")
     assert.include(problemOf(Setting.durationPositive, 0), above)
@@ -204,6 +204,9 @@ describe("Setting", () => {
     const made = Effect.runSync(check({ tries: 5 }))
     assert.deepStrictEqual(made, { pause: Duration.seconds(2), tries: 5 })
     assert.strictEqual(Effect.runSync(check({})).tries, 3)
+    // As of a variable of the process that is not set.
+    const unset: { readonly tries: number | undefined } = { tries: undefined }
+    assert.strictEqual(Effect.runSync(check(unset)).tries, 3)
   })
 
   it("R10.1 an option that is bad or misspelt is named by its path, with the rule", () => {

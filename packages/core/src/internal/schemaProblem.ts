@@ -1,6 +1,15 @@
 import * as SchemaIssue from "effect/SchemaIssue"
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
+/** A key that nothing reads is mostly a misspelt one: its neighbours say how it is spelt. */
+const leafHook: SchemaIssue.LeafHook = (issue) => {
+  if (issue._tag !== "UnexpectedKey" || issue.ast._tag !== "Objects") {
+    return SchemaIssue.defaultLeafHook(issue)
+  }
+  const known = issue.ast.propertySignatures.map(({ name }) => String(name)).join(", ")
+  return `is an excess property; there are: ${known}`
+}
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1({ leafHook })
 
 interface Problem {
   readonly path: string

@@ -24,7 +24,9 @@ const patterns: ReadonlyArray<readonly [RegExp, string]> = [
     "sig|signature|x-amz-signature|x-amz-security-token|x-amz-credential|access_token|client_secret|client_assertion",
     String.raw`&\s;"'`
   ),
-  [/\b([Bb]earer|BEARER|Basic)\s+[\w.~+/=-]+/gu, `$1 ${mark}`],
+  [/\b([Bb]earer|BEARER)\s+[\w.~+/=-]+/gu, `$1 ${mark}`],
+  // What Service Bus says of its Basic tier, or SKU, is no credential: one has a colon, in base64.
+  [/\bBasic\s+(?!(?:tier|SKU)\.?(?![\w.~+/=-]))[\w.~+/=-]+/gu, `Basic ${mark}`],
   [/\bSharedAccessSignature\s+sr=\S+/gu, `SharedAccessSignature ${mark}`],
   // A JSON web token anywhere.
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/gu, mark],

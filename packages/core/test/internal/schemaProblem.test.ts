@@ -40,6 +40,30 @@ describe("schemaProblem", () => {
     })
   )
 
+  it.effect("R10.1 what is no option is told with those that there are", () =>
+    Effect.gen(function* () {
+      const value = { id: "1", lines: [{ amont: 1 }] }
+      const error = yield* Effect.flip(
+        Schema.decodeUnknownEffect(Order)(value, { onExcessProperty: "error", errors: "all" })
+      )
+      assert.deepStrictEqual(schemaProblem(error.issue), {
+        path: "lines.0.amont, lines.0.amount",
+        problem: "is an excess property; there are: amount; Missing key"
+      })
+    })
+  )
+
+  it.effect("R10.1 a tuple has no names to tell", () =>
+    Effect.gen(function* () {
+      const pair = Schema.Tuple([Schema.String])
+      const error = yield* Effect.flip(
+        Schema.decodeUnknownEffect(pair)(["a", "b"], { onExcessProperty: "error" })
+      )
+      const { path, problem } = schemaProblem(error.issue)
+      assert.deepStrictEqual([path, problem.includes("there are")], ["1", false])
+    })
+  )
+
   it.effect("R2.3 the first problem alone, where one is enough", () =>
     Effect.gen(function* () {
       const value = { id: 7, lines: [{ amount: 1.5 }] }

@@ -48,6 +48,7 @@ const cases = [
   ["authorization: bearer abc", "authorization: bearer <redacted>"],
   ["AUTHORIZATION: BEARER hunter2", "AUTHORIZATION: BEARER <redacted>"],
   ["Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic <redacted>"],
+  ["Authorization: Basic tier/dXNlcjpwYXNz", "Authorization: Basic <redacted>"],
   ["token eyJhbGciOi.eyJzdWIi.c2ln end", "token <redacted> end"],
   ["token eyJhbGciOi.eyJzdWIi.", "token <redacted>"],
   ["key AKIAABCDEFGHIJKLMNOP is bad", "key <redacted> is bad"],
@@ -97,7 +98,9 @@ describe("scrub", () => {
     "connect ECONNREFUSED 127.0.0.1:5671",
     "the signature does not match",
     "mail to ops@example.com",
-    "AKIA is how a key id begins"
+    "AKIA is how a key id begins",
+    "the Basic tier has no sessions",
+    "not in the Basic SKU."
   ])("what an operator needs stays: %s", (plain) => {
     assert.strictEqual(scrub(plain), plain)
   })
