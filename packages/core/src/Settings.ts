@@ -49,6 +49,16 @@ const day = 86_400
 
 const { defaulted } = Setting
 
+const waitOf = defaulted(
+  Setting.duration({ unit: "seconds", minimum: 0, maximum: day, isWhole: true }),
+  Defaults.receiveWait
+).pipe(
+  Setting.described({
+    description: "How long a receive waits.",
+    variable: "QUEUE_RECEIVE_TIMEOUT_SECONDS"
+  })
+)
+
 const schema = Schema.Struct({
   provider: Schema.optionalKey(Schema.String).pipe(
     Setting.described({
@@ -71,15 +81,7 @@ const schema = Schema.Struct({
       rule: nameRule
     })
   ),
-  wait: defaulted(
-    Setting.duration({ unit: "seconds", minimum: 0, maximum: day, isWhole: true }),
-    Defaults.receiveWait
-  ).pipe(
-    Setting.described({
-      description: "How long a receive waits.",
-      variable: "QUEUE_RECEIVE_TIMEOUT_SECONDS"
-    })
-  ),
+  wait: waitOf,
   lockDuration: Schema.optionalKey(
     Setting.duration({ unit: "seconds", minimum: 1, maximum: day / 2, isWhole: true })
   ).pipe(
@@ -158,4 +160,39 @@ export const read: Effect.Effect<Settings, QueueError.QueueError> = Effect.map(
     retryAttempts: retry.attempts,
     retryDelay: retry.initial
   })
+)
+
+const waiting: Configuration.Section<{ readonly wait: Duration.Duration }> = {
+  root: "",
+  schema: Schema.Struct({ wait: waitOf })
+}
+
+/**
+ * How long a receive waits, and no more of the settings: for a client of queues that the code names.
+ *
+ * **Errors** ConfigurationInvalid naming `QUEUE_RECEIVE_TIMEOUT_SECONDS` and its rule.
+ *
+ * **Example** (A client that waits as the environment says)
+ *
+ * ```ts
+ * import { QueueClient, Settings } from "@queue-runtime/core"
+ * import { MemoryProvider } from "@queue-runtime/provider-memory"
+ * import { ConfigProvider, Effect, Layer } from "effect"
+ *
+ * // In a program the environment itself has it.
+ * const environment = ConfigProvider.fromUnknown({ QUEUE_RECEIVE_TIMEOUT_SECONDS: "0" })
+ * const live = Layer.unwrap(Effect.map(Settings.wait, (wait) => QueueClient.layer({ wait }))).pipe(
+ *   Layer.provide(MemoryProvider.layer({ queues: { orders: {} } })),
+ *   Layer.provide(ConfigProvider.layer(environment))
+ * )
+ * const stack = QueueClient.QueueClient.useSync((client) => client.stack)
+ * await Effect.runPromise(Effect.provide(stack, live)) // => ["memory"]
+ * ```
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const wait: Effect.Effect<Duration.Duration, QueueError.QueueError> = Effect.map(
+  Effect.suspend(() => Configuration.read(waiting)),
+  ({ wait: waits }) => waits
 )

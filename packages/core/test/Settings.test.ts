@@ -116,6 +116,18 @@ describe("Settings", () => {
     })
   )
 
+  it.effect("R10.9 the wait alone, whatever the names of queues say", () =>
+    Effect.gen(function* () {
+      const waitFrom = (env: Readonly<Record<string, string>>) =>
+        Settings.wait.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+      const theirs = { QUEUE_NAME: "acme/orders.v2", QUEUE_RECEIVE_TIMEOUT_SECONDS: "7" }
+      assert.deepStrictEqual(yield* waitFrom(theirs), Duration.seconds(7))
+      assert.deepStrictEqual(yield* waitFrom({}), Duration.seconds(30))
+      const error = yield* Effect.flip(waitFrom({ QUEUE_RECEIVE_TIMEOUT_SECONDS: "soon" }))
+      assert.match(error.message, /QUEUE_RECEIVE_TIMEOUT_SECONDS: must be a whole number from 0/u)
+    })
+  )
+
   it.effect("R10.1 a source that cannot be read is ConfigurationInvalid too", () =>
     Effect.gen(function* () {
       const broken = ConfigProvider.make(() =>

@@ -34,26 +34,26 @@ import * as thrown from "./internal/thrown.ts"
 import * as Session from "./Session.ts"
 
 /**
- * What goes with a value: all of it optional.
+ * What goes with a value: all of it optional, and what is undefined is not there.
  *
  * @category options
  * @since 0.1.0
  */
 export interface SendOptions {
   /** 1 to 128 printable ASCII characters; made when absent. */
-  readonly messageId?: string
+  readonly messageId?: string | undefined
   /** Messages that share one are delivered in the order they were sent. */
-  readonly sessionId?: string
-  readonly correlationId?: string
+  readonly sessionId?: string | undefined
+  readonly correlationId?: string | undefined
   /** A media type. Default: `application/json`, of text `text/plain; charset=utf-8`, of bytes none. */
-  readonly contentType?: string
-  readonly attributes?: Readonly<Record<string, string>>
+  readonly contentType?: string | undefined
+  readonly attributes?: Readonly<Record<string, string>> | undefined
   /** Not delivered when older than this. */
-  readonly timeToLive?: Duration.Input
+  readonly timeToLive?: Duration.Input | undefined
   /** Not delivered before this long after the send. Not together with `scheduledAt`. */
-  readonly delay?: Duration.Input
+  readonly delay?: Duration.Input | undefined
   /** Not delivered before. */
-  readonly scheduledAt?: Date
+  readonly scheduledAt?: Date | undefined
 }
 
 /**

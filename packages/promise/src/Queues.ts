@@ -5,10 +5,11 @@
  * **Details**
  *
  * A call goes through the span of the call, sealing and claim check if there are any, batching, health,
- * breaker, retry, time-out, telemetry and leases if there are any to the provider; settings are read from the environment as everywhere
- * (`QUEUE_PROVIDER`, `QUEUE_MAX_RETRY_ATTEMPTS` …), and what `open` is given wins. Rejections are
- * `QueueError`s with a typed `reason`; a call ended by its AbortSignal is rejected with the signal's
- * reason, and leaves nothing locked.
+ * breaker, retry, time-out, telemetry and leases if there are any to the provider; settings are read from
+ * the environment as everywhere (`QUEUE_PROVIDER`, `QUEUE_MAX_RETRY_ATTEMPTS` …), and what `open` is given
+ * wins. Sealing, claim check and leases are there if `open` is given them: variables alone switch none of
+ * them on. Rejections are `QueueError`s with a typed `reason`; a call ended by its AbortSignal is rejected
+ * with the signal's reason, and leaves nothing locked.
  *
  * @since 0.1.0
  */
@@ -22,6 +23,7 @@ import {
   type QueueError,
   QueueName,
   QueueProvider,
+  Settings,
   Telemetry
 } from "@queue-runtime/core"
 import { ResilienceConfig } from "@queue-runtime/resilience"
@@ -78,7 +80,10 @@ export interface Options {
   readonly orElse?: string
   /** The queues that `health` asks. Default: none. */
   readonly healthOf?: ReadonlyArray<string>
-  /** How long `receive` and `acceptSession` wait when the call does not say. Default: 30 s. */
+  /**
+   * How long `receive` and `acceptSession` wait when the call does not say. Default:
+   * `QUEUE_RECEIVE_TIMEOUT_SECONDS`, else 30 s.
+   */
   readonly wait?: Duration.Input
   /** As of `QueueClient`: what becomes of a message without a session on an ordered queue. */
   readonly missingSession?: QueueClient.Options["missingSession"]
@@ -117,15 +122,17 @@ const providerOf = ({ orElse, provider }: Options): Provider =>
     ? provider
     : ProviderSelection.layer(provider, orElse === undefined ? {} : { orElse })
 
-const clientOptions = ({
-  deadLetterQueues,
-  missingSession,
-  wait
-}: Options): QueueClient.Options => ({
-  ...(wait === undefined ? {} : { wait }),
-  ...(missingSession === undefined ? {} : { missingSession }),
-  ...(deadLetterQueues === undefined ? {} : { deadLetterQueues })
-})
+/** The client; how long it waits the environment says where the options do not. */
+const clientOf = ({ deadLetterQueues, missingSession, wait }: Options) =>
+  Layer.unwrap(
+    Effect.map(wait === undefined ? Settings.wait : Effect.succeed(wait), (waits) =>
+      QueueClient.layer({
+        wait: waits,
+        ...(missingSession === undefined ? {} : { missingSession }),
+        ...(deadLetterQueues === undefined ? {} : { deadLetterQueues })
+      })
+    )
+  )
 
 /** A new one each time: the same layer twice in a chain applies once, and what is between is left out. */
 const asItIs = (): Stage => Layer.effect(QueueProvider.QueueProvider, QueueProvider.QueueProvider)
@@ -142,7 +149,7 @@ const stack = (
   queues: ReadonlyArray<QueueName.QueueName>
 ): Layer.Layer<Services.Services, QueueError.QueueError> =>
   CoreDeadLetters.layer().pipe(
-    Layer.provideMerge(QueueClient.layer(clientOptions(options))),
+    Layer.provideMerge(clientOf(options)),
     Layer.provideMerge(Telemetry.layerCreate()),
     Layer.provide(options.sealing ?? asItIs()),
     Layer.provide(options.claimCheck ?? asItIs()),

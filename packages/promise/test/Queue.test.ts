@@ -23,6 +23,18 @@ describe("Queue", () => {
     assert.strictEqual(await reasonOf(bad), "SerializationFailed")
   })
 
+  it("R1.3 what is undefined of a message is not there", async () => {
+    await using queues = await open()
+    const ids: { readonly messageId: string | undefined } = { messageId: undefined }
+    const none = undefined
+    await queues.queue("orders").send("one", { ...ids, sessionId: none, attributes: none })
+    const [delivery] = await queues.queue("orders").receive()
+    assert.isNotEmpty(delivery?.message.messageId)
+    assert.deepStrictEqual(delivery?.message.attributes, {})
+    const refused = queues.queue("events").send("one", { sessionId: none })
+    assert.match(String(await rejected(refused)), /session id/u)
+  })
+
   it("R5.5 a Standard Schema checks what is sent, and gives what it made of it", async () => {
     await using queues = await open()
     const orders = queues.queue("orders", { schema: counted })
