@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Fiber } from "effect"
+import { DateTime, Duration, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Verdict } from "@queue-runtime/core"
 import type { SqsBroker } from "@queue-runtime/sqs-emulator"
@@ -71,6 +71,10 @@ const locks = (messages: ReadonlyArray<world.Received>) =>
     ({ lockedUntil, messageId }) => [messageId, DateTime.toEpochMillis(lockedUntil)] as const
   )
 
+const decode = Schema.decodeUnknownEffect(
+  Schema.Struct({ Messages: Schema.Array(Schema.Struct({ ReceiptHandle: Schema.String })) })
+)
+
 const late = { delay: "1 second" } as const
 
 /** A provider whose answers come a second late, and another one that sends. */
@@ -117,6 +121,50 @@ describe("a receive whose answer is late", () => {
       assert.isAtMost(lockedUntil, Math.min(until["A0"] ?? 0, until["A1"] ?? 0))
       for (const [, each] of locks(yield* take(session))) assert.isAtMost(each, lockedUntil)
       yield* close
+    })
+  )
+
+  it.effect("R3.5 I6 one that this process gave back was nobody's before its delay was over", () =>
+    Effect.gen(function* () {
+      const { broker, name, provider } = yield* world.make({
+        fifo: false,
+        settings: { visibilityTimeout: "10 seconds" }
+      })
+      yield* ends(Effect.flatMap(world.message("a"), (one) => provider.send(world.queue, [one])))
+      const first = yield* world.receive(provider)
+      // Half of the lock, and more, would be gone when the poll that waits already ends.
+      const wait = Duration.seconds(20)
+      const receiving = yield* world.start(provider.receive(world.main, { max: 10, wait }))
+      yield* world.pass("1 second")
+      yield* settleAs(provider, first, Verdict.abandon(Duration.seconds(8)))
+      const [again] = locks(yield* ends(Fiber.join(receiving)))
+      const until = (yield* lockEnds(broker, name))["a"] ?? 0
+      assert.strictEqual(again?.[0], "a")
+      assert.isAtMost(again?.[1] ?? Infinity, until)
+      assert.isAtLeast(again?.[1] ?? 0, until - 2_000)
+    })
+  )
+
+  it.effect("I6 unless somebody else showed it sooner: then it is as of any other", () =>
+    Effect.gen(function* () {
+      const { broker, name, provider } = yield* world.make({
+        fifo: false,
+        settings: { visibilityTimeout: "10 seconds" }
+      })
+      yield* ends(Effect.flatMap(world.message("a"), (one) => provider.send(world.queue, [one])))
+      // On a standard queue an old receipt still does.
+      const order = { QueueUrl: name, VisibilityTimeout: 0 }
+      const answer = yield* Effect.orDie(broker.call("ReceiveMessage", order))
+      const { Messages } = yield* decode(answer)
+      const first = yield* world.receive(provider)
+      yield* settleAs(provider, first, Verdict.abandon(Duration.seconds(8)))
+      for (const { ReceiptHandle } of Messages) {
+        yield* Effect.orDie(broker.call("ChangeMessageVisibility", { ...order, ReceiptHandle }))
+      }
+      const [again] = locks(yield* world.receive(provider))
+      const until = (yield* lockEnds(broker, name))["a"] ?? 0
+      assert.isAtMost(again?.[1] ?? Infinity, until)
+      assert.isAtLeast(again?.[1] ?? 0, until - 2_000)
     })
   )
 

@@ -33,11 +33,14 @@ export const read = (
   const lockMillis = visibilitySeconds * 1_000
   const lockedAt = isAgain ? undefined : lockedAtOf(messages)
   const start = line.brokerClock.startOf({ sentAt, now, lockedAt, lockMillis })
-  const lockedUntil = line.lockedUntil(start, visibilitySeconds)
   const options = { address, bodyEncoding: settings.bodyEncoding }
-  return messages.map(
-    (message) => new Delivery(wire.fromWire(message, options), start, lockedUntil)
-  )
+  return messages.map((message) => {
+    // Before that nobody could have it. Where it came all the same, somebody else has shown it.
+    const shownAt = line.counts.hiddenUntil(message.id)
+    const at = shownAt > now ? start : Math.max(start, shownAt)
+    const lockedUntil = line.lockedUntil(at, visibilitySeconds)
+    return new Delivery(wire.fromWire(message, options), at, lockedUntil)
+  })
 }
 
 /**

@@ -24,7 +24,9 @@ export class BrokerClock {
 
   /** The earliest that it may have locked what it brought, by our clock. */
   startOf({ lockMillis, lockedAt, now, sentAt }: Sighting): number {
-    // Never told, it costs half the lock at most: a long wait must not leave nothing of a short one.
+    // Never told, it costs half the lock at most: a long wait must not leave nothing of a short one. The
+    // Date of the answer would not do: it says when that was made, and the lock is before it, nobody says
+    // by how much.
     if (lockedAt === undefined) return Math.max(sentAt, now - lockMillis / 2)
     this.#age(now)
     // It cannot have locked after it answered: then a clock was set.

@@ -8,9 +8,17 @@ interface Known {
   readonly firstDeliveredAt: number | undefined
   /** The receipt handle of a delivery in hand of which nobody has said how it ended. */
   readonly open: string | undefined
+  /** Until when this process has hidden it. */
+  readonly hiddenUntil: number
 }
 
-const nothing: Known = { adjustment: 0, seen: 0, firstDeliveredAt: undefined, open: undefined }
+const nothing: Known = {
+  adjustment: 0,
+  seen: 0,
+  firstDeliveredAt: undefined,
+  open: undefined,
+  hiddenUntil: 0
+}
 
 /** Whether another delivery than this one was in hand, and its lock ran out unnoticed. */
 const ranOut = (known: Known, { content }: Delivery): boolean =>
@@ -56,7 +64,7 @@ export class Counts {
     const isNew = isFirst && known.firstDeliveredAt === undefined
     if (!isNew && group !== undefined) return
     this.#set(content.id, {
-      adjustment: known.adjustment,
+      ...known,
       seen: known.seen + (ranOut(known, delivery) ? 1 : 0),
       firstDeliveredAt: isNew ? now : known.firstDeliveredAt,
       open: group === undefined ? content.handle : undefined
@@ -70,11 +78,21 @@ export class Counts {
     // Its end was seen already, by the receive that came after it.
     if (seen > 0 && ranOut(known, delivery)) return
     this.#set(content.id, {
+      ...known,
       adjustment: known.adjustment + 1 - seen,
       seen: known.seen + seen,
-      firstDeliveredAt: known.firstDeliveredAt,
       open: known.open === content.handle ? undefined : known.open
     })
+  }
+
+  /** It goes back, and comes to nobody before. */
+  hides({ content }: Delivery, until: number): void {
+    this.#set(content.id, { ...(this.#known.get(content.id) ?? nothing), hiddenUntil: until })
+  }
+
+  /** Since when somebody can have it again, where this process gave it back; zero where nobody knows. */
+  hiddenUntil(id: string): number {
+    return this.#known.get(id)?.hiddenUntil ?? 0
   }
 
   /** It is settled and never comes again. */

@@ -198,6 +198,7 @@ const abandonInGroup = Effect.fnUntraced(function* (
 /** Without a group: visible again after the delay, by one call. */
 const abandonAlone = (line: Line, deliveries: ReadonlyArray<Delivery>, seconds: number) => {
   const call = Effect.gen(function* () {
+    const hiddenUntil = line.lockedUntil(yield* Clock.currentTimeMillis, seconds)
     const entries = deliveries.map(({ content }) => ({ handle: content.handle, seconds }))
     const { sqs } = line.shared
     const answers = yield* Effect.match(
@@ -211,6 +212,7 @@ const abandonAlone = (line: Line, deliveries: ReadonlyArray<Delivery>, seconds: 
     for (const [index, delivery] of deliveries.entries()) {
       const answer = answers[index] ?? Result.fail(line.closed("settle"))
       outcomes.set(delivery, answer)
+      if (Result.isSuccess(answer)) line.counts.hides(delivery, hiddenUntil)
       const isOver = Result.isSuccess(answer) || answer.failure.reason._tag === "ReceiptExpired"
       if (isOver) yield* line.lost(delivery)
       else yield* line.cameBack(delivery)
