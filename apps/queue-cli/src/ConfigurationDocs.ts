@@ -9,7 +9,11 @@ import * as Schema from "effect/Schema"
 type Json = { readonly [name: string]: unknown }
 
 const sections: ReadonlyArray<readonly [root: string, title: string, text: string]> = [
-  ["", "The queue", "What every provider shares."],
+  [
+    "",
+    "The queue",
+    "What every provider shares: `Settings` of `@queue-runtime/core`. `QUEUE_PROVIDER` is read by `ProviderSelection`, the wait by `Queues.open` and where a program says `QueueClient.layer({ wait: yield* Settings.wait })`, the rest by the operator's tool and who asks for it."
+  ],
   ["retry", "Retry", "`ResilienceConfig` of `@queue-runtime/resilience`."],
   ["timeout", "Time-outs", "`ResilienceConfig` of `@queue-runtime/resilience`."],
   ["breaker", "Circuit breaker", "`ResilienceConfig` of `@queue-runtime/resilience`."],
@@ -76,7 +80,7 @@ const head = `# Configuration
 
 A setting comes from code, the environment or a file. Code wins over the environment, the environment over a file, a file over the default. A changed setting needs a restart.
 
-An application reads the environment by itself: \`Settings\`, \`ResilienceConfig\`, \`SealingConfig\`, \`ClaimCheckConfig\` and \`SessionLeasesConfig\` do, and \`Configuration.read\` does for the options of a provider. A file is an environment of lower rank: \`Configuration.fromFile\` checks it against the same Schemas and makes a \`ConfigProvider\` of it.
+An application reads the environment by itself: \`Settings\`, \`ResilienceConfig\`, \`SealingConfig\`, \`ClaimCheckConfig\` and \`SessionLeasesConfig\` do, and \`Configuration.read\` does for the options of a provider. Nothing else does: \`QueueClient.layer()\` and \`AwsProvider.layer({ … })\` have what the code gave them, and the SDK below them its own variables. A file is an environment of lower rank: \`Configuration.fromFile\` checks it against the same Schemas and makes a \`ConfigProvider\` of it.
 
 \`\`\`ts
 import { Configuration, Settings } from "@queue-runtime/core"
