@@ -69,6 +69,7 @@ import { Merger } from "./internal/batching/merger.ts"
 import * as Message from "./Message.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
+import type * as QueueName from "./QueueName.ts"
 import * as QueueProvider from "./QueueProvider.ts"
 import type * as Receipt from "./Receipt.ts"
 import type * as Verdict from "./Verdict.ts"
@@ -109,7 +110,8 @@ const noSessions: Request<unknown, unknown>["sessions"] = []
 
 const sendRequest = (
   provider: QueueProvider.Service,
-  [queue, messages]: Parameters<QueueProvider.Service["send"]>
+  queue: QueueName.QueueName,
+  messages: ReadonlyArray<Message.Stamped>
 ): Request<Message.Stamped, QueueProvider.Sent> => {
   const { messageSizeMax, ordered, sendCountMax, sendSizeMax } = provider.capabilities(queue)
   let bytes = 0
@@ -206,9 +208,11 @@ export const make = Effect.fnUntraced(function* (
   const onIdle = (): void => {
     if (isClosing && isIdle()) Deferred.doneUnsafe(idle, Effect.void)
   }
-  const sends = new Merger<Message.Stamped, QueueProvider.Sent>(host, onIdle)
-  const settlements = new Merger<Receipt.Receipt, void>(host, onIdle)
-  const renewals = new Merger<Receipt.Receipt, DateTime.Utc>(host, onIdle)
+  const limitsOfSend = (queue: QueueName.QueueName) => sendLimits(provider.capabilities(queue))
+  const limitsOfSettle = (queue: QueueName.QueueName) => settleLimits(provider.capabilities(queue))
+  const sends = new Merger<Message.Stamped, QueueProvider.Sent>(host, limitsOfSend, onIdle)
+  const settlements = new Merger<Receipt.Receipt, void>(host, limitsOfSettle, onIdle)
+  const renewals = new Merger<Receipt.Receipt, DateTime.Utc>(host, limitsOfSettle, onIdle)
 
   const close = Effect.suspend(() => {
     isClosing = true
@@ -231,44 +235,32 @@ export const make = Effect.fnUntraced(function* (
     const isOrdered = address._tag === "Queue" && provider.capabilities(address.queue).ordered
     return isOrdered ? undefined : address
   }
-  const limitsOf = ({ queue }: QueueAddress.QueueAddress) =>
-    settleLimits(provider.capabilities(queue))
 
   const service: QueueProvider.Service = {
     name: provider.name,
     stack: ["batching", ...provider.stack],
     capabilities: (queue) => provider.capabilities(queue),
     send: (queue, messages) =>
-      Effect.suspend(() =>
+      Effect.withFiber((fiber) =>
         messages.length === 0
           ? provider.send(queue, messages)
-          : sends.submit(
-              queue,
-              () => sendLimits(provider.capabilities(queue)),
-              sendRequest(provider, [queue, messages])
-            )
+          : sends.submit(fiber, QueueAddress.queue(queue), sendRequest(provider, queue, messages))
       ),
     receive: (address, receiveOptions) => provider.receive(address, receiveOptions),
     settle: (receipts, verdict) =>
-      Effect.suspend(() => {
+      Effect.withFiber((fiber) => {
         const address = addressOf(receipts)
         if (address === undefined) return provider.settle(receipts, verdict)
         const call = (all: ReadonlyArray<Receipt.Receipt>) => provider.settle(all, verdict)
-        return settlements.submit(
-          QueueAddress.format(address),
-          () => limitsOf(address),
-          receiptsRequest(receipts, kindOf(verdict), call)
-        )
+        const request = receiptsRequest(receipts, kindOf(verdict), call)
+        return settlements.submit(fiber, address, request)
       }),
     renewLock: (receipts) =>
-      Effect.suspend(() => {
+      Effect.withFiber((fiber) => {
         const address = addressOf(receipts)
         if (address === undefined) return provider.renewLock(receipts)
-        return renewals.submit(
-          QueueAddress.format(address),
-          () => limitsOf(address),
-          receiptsRequest(receipts, "renew", (all) => provider.renewLock(all))
-        )
+        const call = (all: ReadonlyArray<Receipt.Receipt>) => provider.renewLock(all)
+        return renewals.submit(fiber, address, receiptsRequest(receipts, "renew", call))
       }),
     peek: (address, peekOptions) => provider.peek(address, peekOptions),
     ...QueueProvider.mapDepth(provider, (call) => call),

@@ -47,6 +47,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
@@ -113,13 +114,14 @@ const withRoom = (
   of: QueueProvider.Service["capabilities"]
 ): QueueProvider.Service["capabilities"] => {
   const known = new WeakMap<Capabilities.Capabilities, Capabilities.Capabilities>()
+  let last: readonly [below: unknown, room: Capabilities.Capabilities] | undefined
   return (queue) => {
     const below = of(queue)
-    const found = known.get(below)
-    if (found !== undefined) return found
-    const made = roomier(below)
-    known.set(below, made)
-    return made
+    if (last?.[0] === below) return last[1]
+    const room = known.get(below) ?? roomier(below)
+    known.set(below, room)
+    last = [below, room]
+    return room
   }
 }
 
@@ -155,9 +157,10 @@ const sessionIdOf = (messages: ReadonlyArray<Message.Message>): string | undefin
 const sendCall = (
   operation: "create" | "send",
   queue: QueueName.QueueName,
-  messages: ReadonlyArray<Message.Stamped>
+  messages: ReadonlyArray<Message.Stamped>,
+  linked: ReadonlyArray<Tracer.SpanLink> = []
 ): observing.Call<ReadonlyArray<Outcome.Outcome<QueueProvider.Sent>>> => {
-  const contexts = carrying.contextsOf(messages)
+  const contexts = carrying.contextsOf(messages, linked)
   // A message that carries a context is sent by the span of that; this one is of the call.
   const isCarried = operation === "send" && contexts.length === messages.length
   return {
@@ -219,6 +222,12 @@ class KnownReceipt implements Receipt.Receipt {
   static of(receipt: Receipt.Receipt): Known | undefined {
     return #known in receipt ? receipt.#known : undefined
   }
+}
+
+const contextsIn = (all: ReadonlyArray<Known>): ReadonlyArray<TraceContext.TraceContext> => {
+  const contexts: Array<TraceContext.TraceContext> = []
+  for (const { context } of all) if (context !== undefined) contexts.push(context)
+  return contexts
 }
 
 type Ids = Pick<Known, "messageId"> & Partial<Pick<Known, "correlationId" | "sessionId">>
@@ -286,11 +295,18 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
     return all
   }
 
+  /** As {@link carrying.extract}, in the one copy that is made anyway. */
   const remembered = (message: ReceivedMessage.ReceivedMessage): typeof message => {
-    const { correlationId, messageId, receipt, sessionId } = message
-    const context = carrying.contextOf(message)
+    const { correlationId, messageId, sessionId } = message
+    const own = carrying.extracted(message.attributes)
+    const context = own?.traceContext ?? carrying.contextOf(message)
     const known = { context, messageId, sessionId, correlationId }
-    return { ...message, receipt: new KnownReceipt(receipt, known) }
+    const receipt = new KnownReceipt(message.receipt, known)
+    if (own === undefined) return { ...message, receipt }
+    const { attributes, traceContext } = own
+    return traceContext === undefined
+      ? { ...message, attributes, receipt }
+      : { ...message, attributes, traceContext, receipt }
   }
 
   const take = (
@@ -298,10 +314,7 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
     messages: ReadonlyArray<ReceivedMessage.ReceivedMessage>
   ): ReadonlyArray<ReceivedMessage.ReceivedMessage> => {
     const isAskedLater = tracer !== undefined || isLogged
-    const all = messages.map((message) => {
-      const extracted = carrying.extract(message)
-      return isAskedLater ? remembered(extracted) : extracted
-    })
+    const all = messages.map(isAskedLater ? remembered : carrying.extract)
     if (metrics !== undefined) {
       for (const counted of tally(all)) metrics.consumed(queue, counted)
     }
@@ -364,7 +377,7 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
       address,
       count: receipts.length,
       messageId: receipts.length === 1 ? known[0]?.messageId : undefined,
-      contexts: known.flatMap(({ context }) => context ?? []),
+      contexts: contextsIn(known),
       failuresOf
     }
   }
@@ -443,8 +456,11 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
           session(held)
         )
 
-  const send: QueueProvider.Service["send"] = (queue, messages) => {
-    const call = sendCall("send", queue, messages)
+  const send = (
+    linked: ReadonlyArray<Tracer.SpanLink>,
+    ...[queue, messages]: Parameters<QueueProvider.Service["send"]>
+  ): ReturnType<QueueProvider.Service["send"]> => {
+    const call = sendCall("send", queue, messages, linked)
     const watched = watch(call, injecting(provider, capabilities, queue, messages))
     return logged(counting(queue, messages, watched), "message sent", call.address, (outcomes) =>
       messages.filter((_, index) => errorTypeOf(outcomes[index]) === undefined)
@@ -474,7 +490,8 @@ export const make = Effect.fnUntraced(function* (provider: QueueProvider.Service
   const service: QueueProvider.Service = {
     ...base,
     capabilities,
-    send: (queue, messages) => Effect.suspend(() => send(queue, messages)),
+    send: (queue, messages) =>
+      Effect.withFiber((fiber) => send(fiber.getRef(References.TracerSpanLinks), queue, messages)),
     receive: (address, options) => receive(address, undefined, provider.receive(address, options)),
     settle: (receipts, verdict) =>
       Effect.suspend(() => {

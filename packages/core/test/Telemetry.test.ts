@@ -245,6 +245,39 @@ describe("Telemetry: spans", () => {
     })
   )
 
+  it.effect(
+    "R9.1 merged calls of several messages are linked once, and to foreign contexts too",
+    () =>
+      Effect.gen(function* () {
+        const { heard, provider } = yield* listened()
+        const send = yield* heard.listening(
+          Effect.map(
+            Effect.flatMap(Batching.make(provider), Telemetry.makeCreate),
+            (outer) => outer.send
+          )
+        )
+        const ids = (name: string) =>
+          heard.named(name).map(({ links, spanId }) => ({
+            spanId,
+            links: links.map(({ span }) => span.spanId)
+          }))
+        const together = (...calls: ReadonlyArray<ReadonlyArray<Message.Stamped>>) =>
+          heard.listening(
+            Effect.all(
+              calls.map((call) => send(orders, call)),
+              { concurrency: "unbounded", discard: true }
+            )
+          )
+        yield* together([message("a"), message("b")], [message("c")], [message("d")])
+        yield* together([message("e"), message("f")], [message("g", { traceparent: foreign })])
+        const creates = ids("create orders").map(({ spanId }) => spanId)
+        const [first, second, ...others] = ids("send orders")
+        assert.deepStrictEqual(others, [])
+        assert.deepStrictEqual(first?.links, creates.slice(0, 3))
+        assert.deepStrictEqual(second?.links, [...creates.slice(3), "00f067aa0ba902b7"])
+      })
+  )
+
   it.effect("R9.1 calls of two traces that were merged belong to neither and link to both", () =>
     Effect.gen(function* () {
       const { heard, provider } = yield* listened()

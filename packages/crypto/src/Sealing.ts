@@ -106,17 +106,26 @@ export interface Options extends PolicyOptions {
   readonly queues?: Readonly<Record<string, PolicyOptions>>
 }
 
-/** What a queue takes when bodies grow. It is asked for at every call, and mostly is the same object. */
+/** What a queue takes when bodies grow by so many bytes. */
+const smallerBy = (
+  overhead: number,
+  below: Capabilities.Capabilities
+): Capabilities.Capabilities => {
+  const messageSizeMax = Math.max(1, below.messageSizeMax - overhead)
+  const sendSizeMax = below.sendSizeMax - overhead * below.sendCountMax
+  return { ...below, messageSizeMax, sendSizeMax: Math.max(messageSizeMax, sendSizeMax) }
+}
+
+/** {@link smallerBy} of what is below. It is asked for at every call, and mostly is the same object. */
 const makeSmaller = (overhead: number) => {
   const known = new WeakMap<Capabilities.Capabilities, Capabilities.Capabilities>()
+  let last: readonly [below: unknown, smaller: Capabilities.Capabilities] | undefined
   return (below: Capabilities.Capabilities): Capabilities.Capabilities => {
-    const found = known.get(below)
-    if (found !== undefined) return found
-    const messageSizeMax = Math.max(1, below.messageSizeMax - overhead)
-    const sendSizeMax = below.sendSizeMax - overhead * below.sendCountMax
-    const made = { ...below, messageSizeMax, sendSizeMax: Math.max(messageSizeMax, sendSizeMax) }
-    known.set(below, made)
-    return made
+    if (last?.[0] === below) return last[1]
+    const smaller = known.get(below) ?? smallerBy(overhead, below)
+    known.set(below, smaller)
+    last = [below, smaller]
+    return smaller
   }
 }
 

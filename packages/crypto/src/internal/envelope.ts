@@ -146,6 +146,35 @@ const ascii: ReadonlyArray<string> = Array.from({ length: 0x80 }, (_, code) =>
   String.fromCharCode(code)
 )
 
+/** A key as a header names it. */
+interface Named {
+  readonly bytes: Uint8Array
+  readonly key: KeyProvider.KeyReference
+}
+
+/** The one that was read last: what comes together mostly has one key, and its id is made of bytes. */
+let lastNamed: Named = { bytes: new Uint8Array(0), key: { id: "" } }
+
+const isLast = (bytes: Uint8Array, from: number, to: number): boolean => {
+  const { bytes: last } = lastNamed
+  if (last.byteLength !== to - from) return false
+  for (let at = from; at < to; at++) if (bytes[at] !== last[at - from]) return false
+  return true
+}
+
+const keyAt = (
+  bytes: Uint8Array,
+  from: number,
+  to: number
+): KeyProvider.KeyReference | undefined => {
+  if (isLast(bytes, from, to)) return lastNamed.key
+  const id = idAt(bytes, from, to)
+  if (id === undefined) return undefined
+  // Not a view, which would keep the whole message, as `slice` of a Buffer is one.
+  lastNamed = { bytes: new Uint8Array(bytes.subarray(from, to)), key: { id } }
+  return lastNamed.key
+}
+
 /** Reads what begins with the marker. Whatever the bytes are, it answers and never throws. */
 export const decode = (
   body: Uint8Array,
@@ -172,15 +201,15 @@ export const decode = (
   const sealedAt = timeAt(body, at)
   const delay = timeAt(body, at + 8)
   if (sealedAt === undefined || delay === undefined) return refusals.time
-  const id = idAt(body, 7, 7 + idSize)
-  if (id === undefined) return refusals.idText
+  const key = keyAt(body, 7, 7 + idSize)
+  if (key === undefined) return refusals.idText
   return Result.succeed({
     header: {
       mode: expected,
       key:
         wrappedSize === 0
-          ? { id }
-          : { id, wrapped: body.subarray(wrappedAt, wrappedAt + wrappedSize) },
+          ? key
+          : { id: key.id, wrapped: body.subarray(wrappedAt, wrappedAt + wrappedSize) },
       sealedAt,
       delay,
       nonce: body.subarray(at + 16, nonceEnd)

@@ -164,13 +164,26 @@ const judged = <M extends Taken>(
   })
 }
 
+/** Mostly there is nothing to take out. */
 const plainAttributes = (attributes: Message.Attributes): Message.Attributes =>
-  without(attributes, attributeNames.signature, attributeNames.unopened)
+  attributes[attributeNames.signature] === undefined &&
+  attributes[attributeNames.unopened] === undefined
+    ? attributes
+    : without(attributes, attributeNames.signature, attributeNames.unopened)
 
 type Proving<M> = Effect.Effect<Opened<M>>
 
 /** What comes next for a message that is proved to be as it was sent. */
 type Proved<M> = (header: envelope.Header, body: Uint8Array) => Proving<M>
+
+const tryLater = (error: QueueError.QueueError) => Effect.succeed(later(error))
+
+const undecrypted = (error: QueueError.QueueError) => {
+  const { reason } = error
+  // A key that was wiped meanwhile, or a security module that is down, says nothing of the body.
+  const isTampered = reason._tag === "CryptoFailed" && reason.failure === "IntegrityFailed"
+  return Effect.succeed(isTampered ? rejected(reason) : later(error))
+}
 
 /** Runs with the key of a header, if there is one. */
 const withKey = <M>(
@@ -184,7 +197,7 @@ const withKey = <M>(
       Option.isSome(found)
         ? f(found.value)
         : Effect.succeed(later(QueueError.make(failures.keyNotFound(key.id)))),
-    onFailure: (error) => Effect.succeed(later(error))
+    onFailure: tryLater
   })
 
 const openSealed = <M extends Taken>(
@@ -206,12 +219,7 @@ const openSealed = <M extends Taken>(
   return withKey(tools, queue, header, (key) =>
     Effect.matchEffect(tools.cipher.decrypt(key, input), {
       onSuccess: (body) => proved(header, body),
-      onFailure: (error) => {
-        const { reason } = error
-        // A key that was wiped meanwhile, or a security module that is down, says nothing of the body.
-        const isTampered = reason._tag === "CryptoFailed" && reason.failure === "IntegrityFailed"
-        return Effect.succeed(isTampered ? rejected(reason) : later(error))
-      }
+      onFailure: undecrypted
     })
   )
 }
@@ -236,7 +244,7 @@ const openSigned = <M extends Taken>(
         isTrue
           ? proved(header, message.body)
           : Effect.succeed(rejected(failures.integrityFailed())),
-      onFailure: (error) => Effect.succeed(later(error))
+      onFailure: tryLater
     })
   )
 }

@@ -59,15 +59,21 @@ const each = <A>(
     if (Result.isFailure(queue)) return Effect.fail(queue.failure)
     queues.push(queue.success)
   }
-  return Effect.sync(() =>
-    receipts.map((receipt, index): Outcome.Outcome<A> => {
+  const one = (queue: Queue, receipt: Receipt.Receipt, now: number): Outcome.Outcome<A> =>
+    Result.mapError(f(queue, receipt, now), (reason) => error(reason, operation, queue.name))
+  const [first] = queues
+  return Effect.sync(() => {
+    // Mostly they are of one queue, and one turn of it.
+    if (first !== undefined && queues.every((queue) => queue === first)) {
+      return waiting.turn(first, (now) => receipts.map((receipt) => one(first, receipt, now)))
+    }
+    return receipts.map((receipt, index): Outcome.Outcome<A> => {
       const queue = queues[index]
       // There is one a receipt.
       if (queue === undefined) return Result.fail(connectionClosed(operation))
-      const settled = waiting.turn(queue, (now) => f(queue, receipt, now))
-      return Result.mapError(settled, (reason) => error(reason, operation, queue.name))
+      return waiting.turn(queue, (now) => one(queue, receipt, now))
     })
-  )
+  })
 }
 
 /** The provider's methods over one connection. */

@@ -48,16 +48,23 @@ export interface Host {
   readonly now: () => number
 }
 
-/** A request and who waits for its answer. */
-export class Entry<I, A> implements Ordered<Entry<I, A>> {
+const noPlaces: ReadonlyArray<never> = []
+
+/** A request and who waits for its answer: its own node in the list it stands in. */
+export class Entry<I, A> implements Ordered<Entry<I, A>>, LinkedList.Node<Entry<I, A>> {
   readonly request: Request<I, A>
   readonly span: Tracer.AnySpan | undefined
   readonly resume: (answer: Answer<A>) => void
   readonly sessions: ReadonlyArray<SessionId.SessionId>
   readonly since: number
-  places: ReadonlyArray<Place<Entry<I, A>>> = []
+  readonly value: this = this
+  previous: LinkedList.Node<Entry<I, A>> | undefined
+  next: LinkedList.Node<Entry<I, A>> | undefined
+  places: ReadonlyArray<Place<Entry<I, A>>> = noPlaces
   blockers = 0
   stage: Stage<I, A> = blocked
+  /** Among those who wait; none any more once it is answered or withdrawn. */
+  waiting: LinkedList.Node<Entry<I, A>> | undefined
 
   constructor(
     request: Request<I, A>,
@@ -73,21 +80,22 @@ export class Entry<I, A> implements Ordered<Entry<I, A>> {
   }
 }
 
-type Node<I, A> = LinkedList.Node<Entry<I, A>>
-
 /** How far a request has come. */
 type Stage<I, A> =
   /** In the line outside. */
-  | { readonly _tag: "Outside"; readonly node: Node<I, A> }
+  | { readonly _tag: "Outside" }
   /** A session of it is busy, or others come first in it. */
   | { readonly _tag: "Blocked" }
-  | { readonly _tag: "Ready"; readonly group: Group<I, A>; readonly node: Node<I, A> }
-  | { readonly _tag: "Called"; readonly batch: Batch<I, A> }
+  | Group<I, A>
+  | Batch<I, A>
+
+const outside = { _tag: "Outside" } as const
 
 const blocked = { _tag: "Blocked" } as const
 
-/** Requests that go out in one call. */
+/** Requests that went out in one call. */
 interface Batch<I, A> {
+  readonly _tag: "Called"
   readonly entries: ReadonlyArray<Entry<I, A>>
   /** Those who still wait for their answer. */
   waiting: number
@@ -96,6 +104,7 @@ interface Batch<I, A> {
 
 /** Requests of one kind that may go out, oldest first. */
 interface Group<I, A> {
+  readonly _tag: "Ready"
   readonly entries: LinkedList.LinkedList<Entry<I, A>>
   count: number
   bytes: number
@@ -115,7 +124,7 @@ export class Lane<I, A> {
   readonly #onIdle: () => void
   readonly #order: SessionOrder<Entry<I, A>>
   /** Everybody who waits for an answer. */
-  readonly #entries = new Set<Entry<I, A>>()
+  readonly #entries = LinkedList.make<Entry<I, A>>()
   /** By kind; the one that comes first is served next. */
   readonly #groups = new Map<string, Group<I, A>>()
   /** Beyond the bound, in the order they came. */
@@ -123,6 +132,8 @@ export class Lane<I, A> {
   #waiting = 0
   #calls = 0
   #isAwake = false
+  /** When the tick that is waited for was asked for: all that is called until then is of that time. */
+  #awakeSince = 0
   #isFlushing = false
   #alarm: Fiber.Fiber<unknown, unknown> | undefined
 
@@ -143,30 +154,29 @@ export class Lane<I, A> {
     span: Tracer.AnySpan | undefined,
     resume: (answer: Answer<A>) => void
   ): Entry<I, A> {
-    const { now, settings } = this.#host
-    const entry = new Entry(request, span, resume, settings.lingerMillis === 0 ? 0 : now())
-    this.#entries.add(entry)
-    if (this.#waiting < settings.waitingMax) {
+    this.#wake()
+    const entry = new Entry(request, span, resume, this.#awakeSince)
+    entry.waiting = LinkedList.append(this.#entries, entry)
+    if (this.#waiting < this.#host.settings.waitingMax) {
       this.#admit(entry)
     } else {
-      entry.stage = { _tag: "Outside", node: LinkedList.append(this.#outside, entry) }
+      entry.stage = outside
+      LinkedList.push(this.#outside, entry)
     }
-    this.#wake()
     return entry
   }
 
   /** Its caller was interrupted: it does not go out, or its answer goes nowhere. */
   withdraw(entry: Entry<I, A>): void {
-    this.#entries.delete(entry)
+    this.#leave(entry)
     const { stage } = entry
     if (stage._tag === "Called") {
-      const { batch } = stage
-      batch.waiting--
-      if (batch.waiting === 0) batch.fiber?.interruptUnsafe()
+      stage.waiting--
+      if (stage.waiting === 0) stage.fiber?.interruptUnsafe()
       return
     }
     if (stage._tag === "Outside") {
-      LinkedList.remove(this.#outside, stage.node)
+      LinkedList.remove(this.#outside, entry)
       return
     }
     this.#unready(entry)
@@ -184,8 +194,19 @@ export class Lane<I, A> {
 
   /** Everybody who still waits gets this answer. */
   end(answer: Answer<A>): void {
-    for (const entry of this.#entries) entry.resume(answer)
-    this.#entries.clear()
+    for (let node = this.#entries.first; node !== undefined; node = this.#entries.first) {
+      this.#leave(node.value)
+      node.value.resume(answer)
+    }
+  }
+
+  /** Whether it waited until now: it does no longer. */
+  #leave(entry: Entry<I, A>): boolean {
+    const { waiting } = entry
+    if (waiting === undefined) return false
+    entry.waiting = undefined
+    LinkedList.remove(this.#entries, waiting)
+    return true
   }
 
   #admit(entry: Entry<I, A>): void {
@@ -198,27 +219,33 @@ export class Lane<I, A> {
     this.#waiting--
     const node = this.#outside.first
     if (node === undefined) return
-    LinkedList.remove(this.#outside, node)
-    node.value.stage = blocked
-    this.#admit(node.value)
+    const { value: entry } = node
+    LinkedList.remove(this.#outside, entry)
+    entry.stage = blocked
+    this.#admit(entry)
   }
 
   #ready(entry: Entry<I, A>): void {
     const { bytes, items, kind } = entry.request
-    const group = this.#groups.get(kind) ?? { entries: LinkedList.make(), count: 0, bytes: 0 }
-    this.#groups.set(kind, group)
-    entry.stage = { _tag: "Ready", group, node: LinkedList.append(group.entries, entry) }
+    const group = this.#groups.get(kind) ?? this.#newGroup(kind)
+    LinkedList.push(group.entries, entry)
+    entry.stage = group
     group.count += items.length
     group.bytes += bytes
   }
 
+  #newGroup(kind: string): Group<I, A> {
+    const group: Group<I, A> = { _tag: "Ready", entries: LinkedList.make(), count: 0, bytes: 0 }
+    this.#groups.set(kind, group)
+    return group
+  }
+
   #unready(entry: Entry<I, A>): void {
-    const { stage } = entry
-    if (stage._tag !== "Ready") return
-    const { group, node } = stage
+    const { stage: group } = entry
+    if (group._tag !== "Ready") return
     const { bytes, items, kind } = entry.request
     entry.stage = blocked
-    LinkedList.remove(group.entries, node)
+    LinkedList.remove(group.entries, entry)
     group.count -= items.length
     group.bytes -= bytes
     if (group.entries.first === undefined) this.#groups.delete(kind)
@@ -228,6 +255,8 @@ export class Lane<I, A> {
   #wake(): void {
     if (this.#isAwake) return
     this.#isAwake = true
+    const { now, settings } = this.#host
+    if (settings.lingerMillis > 0) this.#awakeSince = now()
     this.#host.run(
       Effect.andThen(
         Effect.yieldNow,
@@ -293,15 +322,14 @@ export class Lane<I, A> {
   /** As many of the oldest of this kind as fit; the first one always goes. */
   #makeUp(kind: string): Batch<I, A> {
     const entries: Array<Entry<I, A>> = []
-    const batch: Batch<I, A> = { entries, waiting: 0, fiber: undefined }
-    const called = { _tag: "Called", batch } as const
+    const batch: Batch<I, A> = { _tag: "Called", entries, waiting: 0, fiber: undefined }
     const isRoomFor = this.#room()
     // Asked for anew each time: taking one out may make one ready, and an empty group is forgotten.
     let entry = this.#first(kind)
     while (entry !== undefined && isRoomFor(entry.request)) {
       this.#unready(entry)
       this.#order.take(entry)
-      entry.stage = called
+      entry.stage = batch
       entries.push(entry)
       entry = this.#first(kind)
     }
@@ -353,10 +381,10 @@ export class Lane<I, A> {
 
   /** One call for all of them. What a single one makes fail is taken apart until it fails that one. */
   #callAll(batch: ReadonlyArray<Entry<I, A>>): Effect.Effect<void> {
-    const entries = batch.filter((entry) => this.#entries.has(entry))
+    const entries = batch.filter(isWaiting)
     const [first] = entries
     if (first === undefined) return Effect.void
-    const items = entries.flatMap(({ request }) => request.items)
+    const items = itemsOf(entries)
     const call = Effect.suspend(() => first.request.call(items))
     return Effect.flatMap(Effect.exit(withSpans(call, entries)), (exit) => {
       const parts = divide(entries, exit)
@@ -374,6 +402,7 @@ export class Lane<I, A> {
     exit: Exit.Exit<ReadonlyArray<Outcome.Outcome<A>>, QueueError.QueueError>
   ): Effect.Effect<void> {
     const again: Array<Effect.Effect<void>> = []
+    const isDone = Exit.isSuccess(exit) && exit.value.every(isSuccess)
     let from = 0
     for (const entry of entries) {
       const to = from + entry.request.items.length
@@ -381,7 +410,7 @@ export class Lane<I, A> {
         this.#end(entry, exit)
       } else {
         const outcomes = exit.value.slice(from, to)
-        const innocent = innocentIn(outcomes, from)
+        const innocent = isDone ? undefined : innocentIn(outcomes, from)
         if (innocent === undefined) this.#end(entry, Exit.succeed(outcomes))
         else if (innocent.length === 0) this.#end(entry, Exit.succeed(ownOf(outcomes, from)))
         else again.push(this.#callAgain(entry, ownOf(outcomes, from), innocent))
@@ -394,9 +423,9 @@ export class Lane<I, A> {
       : Effect.forEach(again, (call) => call, { discard: true })
   }
 
-  /** An interrupted one is gone from the set, and its outcomes are nobody's. */
+  /** An interrupted one waits no longer, and its outcomes are nobody's. */
   #end(entry: Entry<I, A>, answer: Answer<A>): void {
-    if (this.#entries.delete(entry)) entry.resume(answer)
+    if (this.#leave(entry)) entry.resume(answer)
   }
 
   /** A request alone, or what is in these places of it where the rest has its outcomes. */
@@ -407,7 +436,7 @@ export class Lane<I, A> {
   ): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (places.length === outcomes.length) return this.#callAll([entry])
-      if (!this.#entries.has(entry)) return Effect.void
+      if (!isWaiting(entry)) return Effect.void
       const { call, items } = entry.request
       const some = items.filter((_, place) => places.includes(place))
       const called = Effect.match(withSpans(call(some), [entry]), {
@@ -426,6 +455,14 @@ export class Lane<I, A> {
     this.#alarm?.interruptUnsafe()
     this.#onIdle()
   }
+}
+
+const isWaiting = ({ waiting }: { readonly waiting: unknown }): boolean => waiting !== undefined
+
+const itemsOf = <I, A>(entries: ReadonlyArray<Entry<I, A>>): ReadonlyArray<I> => {
+  const items: Array<I> = []
+  for (const { request } of entries) for (const item of request.items) items.push(item)
+  return items
 }
 
 const isSuccess = (outcome: Outcome.Outcome<unknown>): boolean => Result.isSuccess(outcome)

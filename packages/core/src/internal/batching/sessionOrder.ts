@@ -47,11 +47,13 @@ export class SessionOrder<E extends Ordered<E>> {
 
   /** Joins the lines of its sessions. */
   add(entry: E): void {
-    entry.places = entry.sessions.map((session) => {
-      const line = this.#line(session)
-      if (line.isBusy || line.waiting.first !== undefined) entry.blockers++
-      return { line, node: LinkedList.append(line.waiting, entry) }
-    })
+    if (entry.sessions.length > 0) {
+      entry.places = entry.sessions.map((session) => {
+        const line = this.#line(session)
+        if (line.isBusy || line.waiting.first !== undefined) entry.blockers++
+        return { line, node: LinkedList.append(line.waiting, entry) }
+      })
+    }
     if (entry.blockers === 0) this.#listener.ready(entry)
   }
 

@@ -86,10 +86,16 @@ export const inject = (
 ): ReadonlyArray<Message.Stamped> => {
   const both = context.state === undefined ? mark : `${mark},${context.state}`
   const state = both.length > Defaults.traceStateLengthMax ? mark : both
-  const added = { [parentAttribute]: TraceContext.format(context), [stateAttribute]: state }
+  const parent = TraceContext.format(context)
   return messages.map((message) => {
-    const { attributes } = message
-    return isTaken(attributes) ? message : { ...message, attributes: { ...attributes, ...added } }
+    if (isTaken(message.attributes)) return message
+    // Name by name: another object of them would take three times as long to copy.
+    const attributes = {
+      ...message.attributes,
+      [parentAttribute]: parent,
+      [stateAttribute]: state
+    }
+    return { ...message, attributes }
   })
 }
 
@@ -114,16 +120,37 @@ export const contextOf = ({
   | TraceContext.TraceContext
   | undefined => traceContext ?? contextIn(attributes)
 
-/** The contexts of those that carry one; what one call sent carries one and the same. */
+/** Whether the attributes say what the library writes of this span. */
+const isOf = (
+  { [parentAttribute]: parent, [stateAttribute]: state }: Message.Attributes,
+  { spanId, traceId }: Tracer.AnySpan
+): boolean =>
+  state === mark &&
+  parent?.length === 55 &&
+  spanId.length === 16 &&
+  traceId.length === 32 &&
+  parent.startsWith(spanId, 36) &&
+  parent.startsWith(traceId, 3)
+
+/**
+ * The contexts of those that carry one; what one call sent carries one and the same. Who merges calls
+ * links to the spans of their callers, which mostly are those that the messages carry, in their order:
+ * these are not read again.
+ */
 export const contextsOf = (
-  messages: ReadonlyArray<Pick<ReceivedMessage.PeekedMessage, "attributes" | "traceContext">>
+  messages: ReadonlyArray<Pick<ReceivedMessage.PeekedMessage, "attributes" | "traceContext">>,
+  linked: ReadonlyArray<Tracer.SpanLink> = []
 ): ReadonlyArray<TraceContext.TraceContext> => {
   const contexts: Array<TraceContext.TraceContext> = []
   let last: TraceContext.TraceContext | undefined
   let lastAttributes: Message.Attributes = {}
+  let at = 0
   for (const { attributes, traceContext } of messages) {
-    const context =
-      traceContext ?? (isSame(attributes, lastAttributes) ? last : contextIn(attributes))
+    const isKnown = traceContext !== undefined || isSame(attributes, lastAttributes)
+    const link = isKnown ? undefined : linked[at]
+    const isLinked = link !== undefined && isOf(attributes, link.span)
+    if (isLinked) at++
+    const context = traceContext ?? (isKnown ? last : isLinked ? link.span : contextIn(attributes))
     if (context !== undefined) contexts.push(context)
     last = traceContext === undefined ? context : undefined
     lastAttributes = attributes
@@ -134,17 +161,29 @@ export const contextsOf = (
 const isSame = (one: Message.Attributes, other: Message.Attributes): boolean =>
   one[parentAttribute] === other[parentAttribute] && one[stateAttribute] === other[stateAttribute]
 
-/** The message as it was sent, and its context beside the attributes instead of among them. */
-export const extract = <M extends ReceivedMessage.PeekedMessage>(message: M): M => {
-  if (!isOurs(message.attributes)) return message
-  const attributes = without(message.attributes)
-  const context = contextIn(message.attributes)
-  if (context === undefined) return { ...message, attributes }
+/** What a message is without what the library added. */
+export interface Extracted {
+  readonly attributes: Message.Attributes
+  readonly traceContext?: TraceContext.TraceContext
+}
+
+/** The attributes as they were sent, and the context beside them; nothing where the library added none. */
+export const extracted = (attributes: Message.Attributes): Extracted | undefined => {
+  if (!isOurs(attributes)) return undefined
+  const own = without(attributes)
+  const context = contextIn(attributes)
+  if (context === undefined) return { attributes: own }
   const { sampled, spanId, state, traceId } = context
   const others = state?.slice(mark.length + 1)
   const traceContext =
     others === undefined || others === ""
       ? { traceId, spanId, sampled }
       : { traceId, spanId, sampled, state: others }
-  return { ...message, attributes, traceContext }
+  return { attributes: own, traceContext }
+}
+
+/** The message as it was sent, and its context beside the attributes instead of among them. */
+export const extract = <M extends ReceivedMessage.PeekedMessage>(message: M): M => {
+  const own = extracted(message.attributes)
+  return own === undefined ? message : { ...message, ...own }
 }

@@ -19,9 +19,11 @@ type Links = ReadonlyArray<Tracer.SpanLink>
 
 const noLinks: Links = []
 
+const noAttributes: Tracer.SpanLink["attributes"] = {}
+
 const linkTo = (context: TraceContext.TraceContext): Tracer.SpanLink => ({
   span: TraceContext.toSpan(context),
-  attributes: {}
+  attributes: noAttributes
 })
 
 export const linksTo = (contexts: ReadonlyArray<TraceContext.TraceContext>): Links => {
@@ -29,8 +31,15 @@ export const linksTo = (contexts: ReadonlyArray<TraceContext.TraceContext>): Lin
   if (first === undefined) return noLinks
   // What one call sent has one context, and mostly it is alone.
   if (contexts.every(({ spanId }) => spanId === first.spanId)) return [linkTo(first)]
-  const byId = new Map(contexts.map((context) => [context.spanId, context]))
-  return [...byId.values()].slice(0, Defaults.telemetryLinksMax).map(linkTo)
+  const seen = new Set<string>()
+  const links: Array<Tracer.SpanLink> = []
+  for (const context of contexts) {
+    if (links.length === Defaults.telemetryLinksMax) break
+    if (seen.has(context.spanId)) continue
+    seen.add(context.spanId)
+    links.push(linkTo(context))
+  }
+  return links
 }
 
 /**
@@ -54,6 +63,9 @@ const unlinked = (
 ): ReadonlyArray<TraceContext.TraceContext> => {
   const linked = Context.get(current, References.TracerSpanLinks)
   if (linked.length === 0) return contexts
+  // Of a merged call they are the very spans, one after the other.
+  let at = 0
+  if (contexts.every((one) => one === linked[at]?.span || one === linked[++at]?.span)) return []
   const ids = new Set(linked.map(({ span }) => span.spanId))
   return contexts.filter(({ spanId }) => !ids.has(spanId))
 }
@@ -95,12 +107,17 @@ export const startFrom = (
   return make(tracer, current, facts, from === undefined ? undefined : TraceContext.toSpan(from))
 }
 
-/** Runs beneath a span. Not by `withParentSpan`: a frame of the stack would show this library alone. */
+/**
+ * Runs beneath a span. Not by `withParentSpan`: a frame of the stack would show this library alone; nor by
+ * `provideService`, which makes itself anew at every call.
+ */
 export const beneath = <A, E, R>(
   span: Tracer.Span,
   call: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
-  Effect.provideService(call, Tracer.ParentSpan, span)
+): Effect.Effect<A, E, R> =>
+  Effect.updateContext(call, (context: Context.Context<R>) =>
+    Context.add(context, Tracer.ParentSpan, span)
+  )
 
 /** An attribute, if there is anything to tell. */
 export const tell = (span: Tracer.Span, name: string, value: unknown): void => {
