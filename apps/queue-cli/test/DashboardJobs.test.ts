@@ -47,6 +47,20 @@ describe("dashboard: jobs", () => {
     })
   )
 
+  it.effect("R7.1 tells at the end whether it came to all letters", () =>
+    Effect.gen(function* () {
+      const jobs = yield* Jobs.make
+      for (const complete of [true, false]) {
+        const steps = [step(0), step(1), step(1, { complete })]
+        const id = yield* started(jobs, start(slowly(steps)))
+        yield* TestClock.adjust("2 seconds")
+        assert.isUndefined(jobs.get(id)?.complete)
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(jobs.get(id), { state: "done", done: 1, complete })
+      }
+    })
+  )
+
   it.effect("R7.1 shows the first that failed, and why", () =>
     Effect.gen(function* () {
       const jobs = yield* Jobs.make

@@ -1,5 +1,5 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { DeadLetters, Message, QueueClient } from "@queue-runtime/core"
+import { DeadLetters, Message, QueueAddress, QueueClient } from "@queue-runtime/core"
 import { Effect, Redacted, Schema } from "effect"
 import type { Browser as BrowserProcess, Page } from "playwright-core"
 import * as Browser from "./DashboardBrowser.ts"
@@ -286,6 +286,33 @@ describe.skipIf(Browser.isSkipped)("dashboard: the page", () => {
         })
         const [received] = yield* client.receive(mails)
         assert.deepStrictEqual(received?.attributes, { region: "us", again: "yes" })
+        assert.deepStrictEqual(problems, [])
+      }).pipe(Effect.scoped, Effect.provide(memory)),
+    60_000
+  )
+
+  it.live(
+    "R7.1 says that others may have more dead letters than it replayed",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* QueueClient.QueueClient
+        yield* putAside(["Broken", "Broken"])
+        const { link, page, problems } = yield* opened()
+        yield* step(async () => {
+          await page.goto(Redacted.value(link))
+          await row(page, "Broken").first().waitFor()
+        })
+        yield* client.receive(QueueAddress.deadLetter(mails), { max: 1 })
+        yield* step(async () => {
+          for (const one of [0, 1]) {
+            await row(page, "Broken").nth(one).getByRole("checkbox").check()
+          }
+          await page.getByRole("button", { name: /^Replay selected/u }).click()
+          const dialog = page.getByRole("dialog", { name: "Replay dead letters" })
+          await dialog.getByRole("button", { name: "Replay" }).click()
+          const told = /^1 done of 2; others may have more of them in hand$/u
+          await page.locator(".job.is-done .job-counts", { hasText: told }).waitFor()
+        })
         assert.deepStrictEqual(problems, [])
       }).pipe(Effect.scoped, Effect.provide(memory)),
     60_000

@@ -264,14 +264,19 @@ const followSome = (
         : nothing(work.queue, which, hintFor(reason))
   )
 
+const outOfReach =
+  "these may not be all: others may have some in hand, or one that stayed may hide those behind it; " +
+  "`dlq list` shows what is there, so try again"
+
 const conclude = Effect.fnUntraced(function* (
   work: Work,
   ids: ReadonlyArray<string>,
-  { done, failed, failures, seen }: Followed
+  { complete, done, failed, failures, seen }: Followed
 ) {
   const output = yield* Output.Output
-  const result = { done, failed, failures, ...dryness(work) }
+  const result = { done, failed, failures, complete, ...dryness(work) }
   yield* output.result(result, () => `${work.done} ${done}`)
+  if (complete === false) yield* output.say(outOfReach)
   if (failed === 0) {
     const missing = ids.filter((id) => !seen.has(id))
     if (missing.length === 0) return

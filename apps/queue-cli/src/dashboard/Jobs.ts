@@ -55,6 +55,8 @@ export interface Job {
   readonly failures: Readonly<Record<string, number>>
   /** The first of them. */
   readonly examples: ReadonlyArray<Failure>
+  /** Of one that is done: whether it came to all letters; others may have some in hand. */
+  readonly complete?: boolean
   /** Why it failed as a whole. */
   readonly problem?: { readonly reason: string; readonly message: string }
 }
@@ -106,10 +108,18 @@ const exampleOf = ({ last }: DeadLetters.Progress): ReadonlyArray<Failure> =>
       ]
 
 const advanced = (job: Job, progress: DeadLetters.Progress): Job => {
-  const { done, failed, failures, total } = progress
+  const { complete, done, failed, failures, total } = progress
   const examples =
     job.examples.length < examplesMax ? [...job.examples, ...exampleOf(progress)] : job.examples
-  return { ...job, done, failed, failures, examples, ...(total === undefined ? {} : { total }) }
+  return {
+    ...job,
+    done,
+    failed,
+    failures,
+    examples,
+    ...(total === undefined ? {} : { total }),
+    ...(complete === undefined ? {} : { complete })
+  }
 }
 
 const ended = (job: Job, exit: Exit.Exit<void, QueueError.QueueError>, endedAt: number): Job => {

@@ -26,7 +26,8 @@ const countsOf = (job) => {
     : `${format.number(job.done)} done`
   const failed = job.failed > 0 ? `, ${format.number(job.failed)} failed` : ""
   const of = job.total === undefined ? "" : ` of ${format.number(job.total)}`
-  return `${done}${of}${failed}`
+  const rest = job.complete === false ? "; others may have more of them in hand" : ""
+  return `${done}${of}${failed}${rest}`
 }
 
 /** The newest job of a queue. */
