@@ -21,9 +21,34 @@ import type { Wakeable } from "./queue.ts"
  */
 export type EntryState = "Scheduled" | "Ready" | "Delayed" | "Locked" | "Gone"
 
+/** Bytes that nobody else can change: text of a unit a byte, or an array of their own. */
+type Kept = string | Uint8Array
+
+/** Longer ones are not text: copying them costs more than the memory they get. */
+const keptTextMax = 4_096
+
+/**
+ * A string lives in the heap. An array of more than 64 bytes has memory of its own, which takes longer to
+ * get than all else of a send; out of Node's pool it would keep as much as 8 KB beside it.
+ */
+const keep = (bytes: Uint8Array): Kept =>
+  bytes.byteLength > keptTextMax
+    ? new Uint8Array(bytes)
+    : Buffer.prototype.latin1Slice.call(bytes, 0, bytes.byteLength)
+
+/**
+ * A copy that its receiver drops soon: out of Node's pool, since memory of its own costs twice as much as
+ * the rest of a delivery.
+ */
+const copyOf = (kept: Kept): Uint8Array => {
+  const { buffer, byteLength, byteOffset } =
+    typeof kept === "string" ? Buffer.from(kept, "latin1") : Buffer.from(kept)
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
 /** What a message carries, and keeps wherever it goes. */
 export interface Carried {
-  readonly body: Uint8Array
+  readonly body: Kept
   readonly attributes: Message.Attributes
   readonly messageId: MessageId.MessageId
   readonly sessionId?: SessionId.SessionId | undefined
@@ -40,7 +65,7 @@ export const carry = (
   message: Message.Stamped,
   scheduledAt: DateTime.Utc | undefined
 ): Carried => ({
-  body: new Uint8Array(message.body),
+  body: keep(message.body),
   attributes:
     Object.keys(message.attributes).length === 0 ? noAttributes : { ...message.attributes },
   messageId: message.messageId,
@@ -112,7 +137,7 @@ const addRest = (
 export const toPeeked = (entry: Entry): ReceivedMessage.PeekedMessage => {
   const { carried } = entry
   const message: Writable<ReceivedMessage.PeekedMessage> = {
-    body: new Uint8Array(carried.body),
+    body: new Uint8Array(copyOf(carried.body)),
     attributes: { ...carried.attributes },
     messageId: carried.messageId,
     deliveryCount: entry.deliveryCount,
@@ -121,17 +146,6 @@ export const toPeeked = (entry: Entry): ReceivedMessage.PeekedMessage => {
   }
   addRest(message, entry)
   return message
-}
-
-/**
- * A copy that its receiver drops soon: out of Node's pool, since memory of its own costs twice as much as
- * the rest of a delivery. What the broker keeps has its own: a part of a pool would keep all of it.
- */
-const copyOf = (bytes: Uint8Array): Uint8Array => {
-  const { buffer, byteOffset } = Buffer.allocUnsafe(bytes.byteLength)
-  const copy = new Uint8Array(buffer, byteOffset, bytes.byteLength)
-  copy.set(bytes)
-  return copy
 }
 
 /** What the receiver of the delivery under way gets. */
