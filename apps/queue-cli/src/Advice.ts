@@ -100,6 +100,8 @@ export const forError = (error: QueueError.QueueError): string | undefined => {
       return unsupported(reason.what)
     case "ConfigurationInvalid":
       return configuration(reason.key, reason.problem)
+    case "MessageTooLarge":
+      return "send less, or name a store where large bodies are kept: CLAIM_CHECK_STORE"
     case "ValidationFailed":
       return reason.field === "sessionId" && reason.problem.startsWith("an ordered queue")
         ? "say which session it belongs to: --session ID, or sessionId in a line of --ndjson"

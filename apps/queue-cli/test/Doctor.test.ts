@@ -331,6 +331,12 @@ const reasons: ReadonlyArray<
     undefined,
     "usage"
   ],
+  [
+    new QueueError.MessageTooLarge({ actualBytes: 2, maximumBytes: 1, index: 0 }),
+    "x",
+    /CLAIM_CHECK_STORE/u,
+    "usage"
+  ],
   [new QueueError.UnencryptedMessage(), "x", /--raw/u, "failure"],
   [new QueueError.SessionLocked({ sessionId: "s" }), "x", /wait/u, "failure"],
   [new QueueError.ReceiptExpired(), "x", undefined, "failure"]
