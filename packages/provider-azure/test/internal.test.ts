@@ -215,9 +215,9 @@ describe("small things", () => {
 
   it.live("what the links of a client have to do next is done in one turn", () =>
     Effect.gen(function* () {
-      const connectionString =
+      const namespace =
         "Endpoint=sb://localhost;SharedAccessKeyName=k;SharedAccessKey=v;UseDevelopmentEmulator=true"
-      const client = new SdkClient(new ServiceBusClient(connectionString), Duration.seconds(1))
+      const client = new SdkClient(new ServiceBusClient(namespace), Duration.seconds(1))
       const turns: Array<string> = []
       const later = (name: string): void => {
         turns.push(name)

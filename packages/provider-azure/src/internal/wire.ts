@@ -27,10 +27,6 @@ const dueAt = (message: Message.Stamped, now: number): number | undefined => {
   return message.delay === undefined ? undefined : now + Math.ceil(Duration.toMillis(message.delay))
 }
 
-/** The same bytes, as the SDK's AMQP library takes them. */
-const bufferOf = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
 /** The message as the SDK takes it. Its body is a data section, which any SDK reads. */
 export const toWire = (message: Message.Stamped, now: number): ServiceBusMessage => {
   const { body, contentType, correlationId, sessionId, timeToLive } = message
@@ -38,8 +34,8 @@ export const toWire = (message: Message.Stamped, now: number): ServiceBusMessage
   const due = dueAt(message, now)
   if (overflow !== undefined) properties[attributes.bodyLength] = String(body.byteLength)
   const wire: ServiceBusMessage = {
-    // The SDK writes them out as soon as it has them: no copy, which would be a tenth of what a send costs.
-    body: overflow === undefined ? bufferOf(body) : Buffer.concat([body, overflow]),
+    // Its own bytes: they may be sent after the caller has gone on.
+    body: overflow === undefined ? Buffer.from(body) : Buffer.concat([body, overflow]),
     messageId: message.messageId
   }
   if (sessionId !== undefined) wire.sessionId = sessionId
