@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as forked from "./forked.ts"
 import * as Run from "./page/Run.ts"
+import * as Reasons from "./Reasons.ts"
 import * as Report from "./Report.ts"
 import { suites } from "./suites.ts"
 
@@ -44,4 +45,4 @@ for (const [name, parts] of Object.entries(suites)) {
   }
 }
 if (kept !== undefined) Run.write(Run.pathOf(kept), { machine, cases }, chosen.length === 0)
-process.stdout.write(`${Report.render(cases)}\n`)
+process.stdout.write(`${Report.render(cases)}\n${Reasons.render(cases)}`)

@@ -1,4 +1,5 @@
 /** Which table of the page a case stands in, and the tables. */
+import * as Reasons from "../Reasons.ts"
 import * as Report from "../Report.ts"
 import type { Run } from "./Run.ts"
 
@@ -112,10 +113,14 @@ const machineOf = (runs: Runs): string => {
   ].join("\n")
 }
 
+/** A reason that was looked for, or what the first run says that missed it. */
+const reasonOf = ({ runs }: Row): string =>
+  Reasons.reasonOf(runs.find((one) => !Report.isMet(one)) ?? runs[0])
+
 const summaryOf = (rows: ReadonlyArray<Row>): string => {
   const aimed = rows.filter(({ runs }) => runs[0].target !== undefined)
   const missed = aimed.filter((row) => verdictOf(row) !== "met")
-  const list = missed.map((row) => `- ${row.name}: ${verdictOf(row)}`)
+  const list = missed.map((row) => `- ${row.name}: ${verdictOf(row)}. Why: ${reasonOf(row)}.`)
   return [
     `${rows.length} cases, ${aimed.length} with a target, ${aimed.length - missed.length} of them met in every run.`,
     ...(list.length === 0 ? [] : ["", "Not met in every run:", "", ...list])
