@@ -26,6 +26,7 @@ import {
 } from "@queue-runtime/core"
 import * as AwsConfig from "./AwsConfig.ts"
 import { defined } from "./internal/defined.ts"
+import { checkEnvironment } from "./internal/endpoints.ts"
 import * as errors from "./internal/errors.ts"
 import { installed } from "./internal/installed.ts"
 import { load } from "./internal/loading.ts"
@@ -226,6 +227,7 @@ export const make: (
   { requestHandler } = {}
 ) {
   const config = yield* AwsConfig.make(options)
+  if (config.endpoint === undefined) yield* checkEnvironment
   yield* SdkVersion.check(installed)
   const loaded = yield* load
   const connection = new Connection(loaded, config, requestHandler)

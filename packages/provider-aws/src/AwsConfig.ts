@@ -19,8 +19,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Defaults, type QueueError, QueueName, Setting } from "@queue-runtime/core"
+import type * as configured from "./internal/configured.ts"
 import * as target from "./internal/target.ts"
-import { isLocalHost } from "./internal/localHost.ts"
+import { endpointProblem, parsed } from "./internal/endpoints.ts"
 
 const { defaulted, described } = Setting
 
@@ -57,19 +58,6 @@ const redacted = (isUsable: (value: string) => boolean, rule: string) =>
   )
 
 const secret = redacted((value) => value !== "", "must not be empty")
-
-const parsed = (value: string): URL | undefined =>
-  URL.canParse(value) ? new URL(value) : undefined
-
-/** Plain HTTP is for this machine and its private network: elsewhere it would show every message. */
-const endpointProblem = (value: string): string | undefined => {
-  const url = parsed(value)
-  if (url === undefined || !/^https?:$/u.test(url.protocol)) return "must be an http or https URL"
-  if (url.username !== "" || url.password !== "") return "must not hold a user or a password"
-  return url.protocol === "https:" || isLocalHost(url.hostname)
-    ? undefined
-    : "must be https, unless the host is local"
-}
 
 const isProxy = (value: string): boolean => /^https?:$/u.test(parsed(value)?.protocol ?? "")
 
@@ -205,6 +193,21 @@ const suffixIssue = (queue: Target & Pick<QueueSettings, "fifo">) => {
       }
 }
 
+/** SQS refuses a redrive policy between the two kinds; a copy of ours would be refused as late. */
+const pairingIssue = (
+  queue: Target & Pick<QueueSettings, "fifo"> & { readonly deadLetter?: Target }
+) => {
+  const dead = queue.deadLetter === undefined ? undefined : target.physicalName(queue.deadLetter)
+  if (dead === undefined) return true
+  const own = target.physicalName(queue)
+  const isFifo = own === undefined ? queue.fifo === true : target.isFifoName(own)
+  if (target.isFifoName(dead) === isFifo) return true
+  const issue = isFifo
+    ? `must end in .fifo as the queue's own name does: SQS gives a FIFO queue no other dead letters; got ${dead}`
+    : `must not end in .fifo since the queue is a standard one: SQS gives it no other dead letters; got ${dead}`
+  return { path: ["deadLetter"], issue }
+}
+
 /**
  * The options of one queue.
  *
@@ -218,7 +221,8 @@ export const QueueConfig = Schema.Struct({
   deadLetter: Schema.optionalKey(DeadLetterTarget)
 }).check(
   Schema.makeFilter<Target & QueueSettings>((queue) => targetIssue(queue)),
-  Schema.makeFilter<Target & QueueSettings>(suffixIssue)
+  Schema.makeFilter<Target & QueueSettings>(suffixIssue),
+  Schema.makeFilter<Target & QueueSettings & { readonly deadLetter?: Target }>(pairingIssue)
 )
 
 /**
@@ -396,12 +400,20 @@ export type AwsConfig = typeof AwsConfig.Type
 
 /**
  * The options as they are given: durations in any form of Effect's, secrets redacted or plain, defaults
- * left out.
+ * left out. What is undefined counts as left out, so `process.env["REGION"]` is an option as it is.
  *
  * @category models
  * @since 0.1.0
  */
-export type Options = typeof AwsConfig.Encoded
+export type Options = configured.Given<typeof AwsConfig.Encoded>
+
+/**
+ * {@link Options} of which each is given as it is, or as a `Config` that reads it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConfigOptions = configured.Configured<Options>
 
 const decode = Setting.decodeOptions(AwsConfig)
 

@@ -25,7 +25,6 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -34,6 +33,7 @@ import * as Scope from "effect/Scope"
 import { Defaults, MessageId, QueueError, QueueProvider } from "@queue-runtime/core"
 import * as AwsClient from "./AwsClient.ts"
 import type * as AwsConfig from "./AwsConfig.ts"
+import * as configured from "./internal/configured.ts"
 import { load } from "./internal/loading.ts"
 import { Receipts } from "./internal/router/receipts.ts"
 import type { Shared } from "./internal/router/line.ts"
@@ -178,18 +178,31 @@ export const layer = (
   )
 
 /**
- * {@link layer} with its options from configuration.
+ * {@link layer} with its options from configuration: each is a `Config`, or stands here as it is.
  *
  * **Errors** ConfigurationInvalid, for what cannot be read too
+ *
+ * **Example** (The region from configuration, the queues in code)
+ *
+ * ```ts
+ * import { AwsProvider } from "@queue-runtime/provider-aws"
+ * import { Config, Layer } from "effect"
+ *
+ * const layer = AwsProvider.layerConfig({
+ *   region: Config.String("REGION"),
+ *   queues: { events: { fifo: true, visibilityTimeout: "1 minute" } }
+ * })
+ * Layer.isLayer(layer) // => true
+ * ```
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerConfig = (
-  options: Config.Wrap<AwsConfig.Options>
+  options: AwsConfig.ConfigOptions
 ): Layer.Layer<QueueProvider.QueueProvider | AwsClient.AwsClient, QueueError.QueueError> =>
   Layer.unwrap(
-    Config.unwrap(options).pipe(
+    configured.read<AwsConfig.Options>(options).pipe(
       Effect.mapError((error) => QueueError.configurationInvalid("options", error.message)),
       Effect.map((read) => layer(read))
     )

@@ -1,5 +1,8 @@
 import { ListQueuesCommand } from "@aws-sdk/client-sqs"
 import { assert, describe, it } from "@effect/vitest"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { QueueAddress, QueueError, QueueName, SdkVersion } from "@queue-runtime/core"
@@ -15,6 +18,8 @@ const keys: NonNullable<AwsConfig.Options["credentials"]> = {
   accessKeyId: "AKIDEXAMPLE",
   secretAccessKey: "secret"
 }
+
+const unreached = { region: "eu-west-1", credentials: keys }
 
 const options = (server: Server.Server, more: AwsConfig.Options = {}): AwsConfig.Options => ({
   region: "eu-west-1",
@@ -119,24 +124,83 @@ describe("use", () => {
     })
   )
 
-  it.effect(
-    "R10.3 plain http to a host that is not local is refused, from the environment too",
-    () =>
-      Effect.gen(function* () {
-        const error = yield* Effect.acquireUseRelease(
-          Effect.sync(() => {
-            process.env["AWS_ENDPOINT_URL_SQS"] = "http://sqs.example.com"
-          }),
-          () =>
-            Effect.scoped(
-              Effect.flatMap(AwsClient.make({ region: "eu-west-1", credentials: keys }), (client) =>
-                Effect.flip(list(client))
-              )
-            ),
-          () => Effect.sync(() => delete process.env["AWS_ENDPOINT_URL_SQS"])
-        )
-        assert.deepInclude(error.reason, { _tag: "ConfigurationInvalid", key: "endpoint" })
-      })
+  const inEnvironment = <A, E, R>(
+    variables: Readonly<Record<string, string>>,
+    effect: Effect.Effect<A, E, R>
+  ) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => Object.assign(process.env, variables)),
+      () => effect,
+      () =>
+        Effect.sync(() => {
+          for (const name of Object.keys(variables)) delete process.env[name]
+        })
+    )
+
+  const made = Effect.scoped(AwsClient.make({ region: "eu-west-1", credentials: keys }))
+
+  it.effect.each([
+    ["AWS_ENDPOINT_URL_SQS", "notaurl", "must be an http or https URL"],
+    ["AWS_ENDPOINT_URL", "ftp://localhost", "must be an http or https URL"],
+    ["AWS_ENDPOINT_URL_SQS", "http://sqs.example.com", "must be https, unless the host is local"],
+    ["AWS_ENDPOINT_URL", "http://u:s3cret@localhost", "must not hold a user or a password"]
+  ] as const)("R10.3 %s=%s is refused by its name", ([key, value, problem]) =>
+    Effect.gen(function* () {
+      const error = yield* inEnvironment({ [key]: value }, Effect.flip(made))
+      assert.deepInclude(error.reason, { _tag: "ConfigurationInvalid", key, problem })
+    })
+  )
+
+  it.effect("R10.3 an endpoint that the SDK does not look at is not judged", () =>
+    Effect.gen(function* () {
+      const good = { AWS_ENDPOINT_URL_SQS: "http://localhost:1", AWS_ENDPOINT_URL: "notaurl" }
+      yield* inEnvironment(good, made)
+      const empty = { AWS_ENDPOINT_URL_SQS: "", AWS_ENDPOINT_URL: "notaurl" }
+      const error = yield* inEnvironment(empty, Effect.flip(made))
+      assert.deepInclude(error.reason, { key: "AWS_ENDPOINT_URL" })
+      const given = { region: "eu-west-1", endpoint: "http://localhost:1", credentials: keys }
+      yield* inEnvironment(
+        { AWS_ENDPOINT_URL_SQS: "notaurl" },
+        Effect.scoped(AwsClient.make(given))
+      )
+    })
+  )
+
+  it.live.each([
+    [
+      "http://sqs.example.com",
+      "must be https, unless the host is local; got http to sqs.example.com"
+    ],
+    ["notaurl", "must be an http or https URL; the one that the SDK found is none"]
+  ] as const)("R10.3 the endpoint %s of the shared files is refused", ([url, problem]) =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "queue-runtime-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      const file = join(folder, "config")
+      writeFileSync(file, `[profile far]\nendpoint_url = ${url}\n`)
+      const failed = Effect.flatMap(
+        AwsClient.make({ region: "eu-west-1", credentials: keys }),
+        (client) => Effect.flip(list(client))
+      )
+      const error = yield* inEnvironment({ AWS_CONFIG_FILE: file, AWS_PROFILE: "far" }, failed)
+      assert(error.reason instanceof QueueError.ConfigurationInvalid)
+      assert.strictEqual(error.reason.key, "endpoint")
+      assert.include(error.reason.problem, problem)
+    })
+  )
+
+  it.live("R2.1 a connection that nobody accepts says to whom", () =>
+    Effect.gen(function* () {
+      const refused = yield* AwsClient.make({ ...unreached, endpoint: "http://127.0.0.1:1" })
+      const error = yield* Effect.flip(list(refused))
+      assert.deepInclude(error.reason, { detail: "ECONNREFUSED 127.0.0.1:1" })
+      const unknown = yield* AwsClient.make({ ...unreached, endpoint: "https://nope.invalid" })
+      const { reason } = yield* Effect.flip(list(unknown))
+      assert(reason instanceof QueueError.ConnectionFailed)
+      assert.match(reason.detail ?? "", /^(?:ENOTFOUND|EAI_AGAIN) nope\.invalid$/u)
+    })
   )
 
   it.effect("R10.8 a version of the SDK outside its range is named", () =>
@@ -238,14 +302,14 @@ describe("queueOf", () => {
   it.live("R1.2 a URL is used as it is, an ARN is looked up in its account", () =>
     Effect.gen(function* () {
       const url = "https://sqs.eu-west-1.amazonaws.com/111122223333/orders.fifo"
-      const arn = "arn:aws:sqs:eu-west-1:444455556666:dead"
+      const arn = "arn:aws:sqs:eu-west-1:444455556666:dead.fifo"
       const { client, server } = yield* world({ queues: { orders: { url, deadLetter: { arn } } } })
       assert.deepInclude(yield* client.queueOf(orders), { url, isFifo: true })
       assert.strictEqual(server.asked.length, 0)
       const found = yield* client.queueOf(dead)
-      assert.deepInclude(found, { address: dead, url: queueUrl(server, "dead"), isFifo: false })
+      assert.deepInclude(found, { address: dead, url: queueUrl(server, "dead.fifo"), isFifo: true })
       assert.deepStrictEqual(JSON.parse(server.asked[0]?.body ?? ""), {
-        QueueName: "dead",
+        QueueName: "dead.fifo",
         QueueOwnerAWSAccountId: "444455556666"
       })
     })

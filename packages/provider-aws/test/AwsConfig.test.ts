@@ -48,6 +48,21 @@ const problems: ReadonlyArray<readonly [key: string, rule: string, options: unkn
   ["queues.orders.fifo", "agree with the name", queue({ name: "orders", fifo: true })],
   ["queues.orders.fifo", "agree with the name", queue({ name: "orders.fifo", fifo: false })],
   ["queues.orders.deadLetter", "one of url, arn and name", queue({ deadLetter: {} })],
+  [
+    "queues.orders.deadLetter",
+    "must end in .fifo as the queue's own name does",
+    queue({ name: "orders.fifo", deadLetter: { name: "a-dlq" } })
+  ],
+  [
+    "queues.orders.deadLetter",
+    "SQS gives a FIFO queue no other dead letters; got a-dlq",
+    queue({ fifo: true, deadLetter: { arn: "arn:aws:sqs:eu-west-1:111122223333:a-dlq" } })
+  ],
+  [
+    "queues.orders.deadLetter",
+    "must not end in .fifo since the queue is a standard one",
+    queue({ deadLetter: { url: "https://h.test/1/a-dlq.fifo" } })
+  ],
   ["queues.orders.visibilty", "excess property", queue({ visibilty: 1 })],
   ["others.name", "excess property", { others: { name: "orders" } }],
   ["regoin", "excess property", { regoin: "eu-west-1" }],

@@ -3,11 +3,13 @@ import {
   Clock,
   Config,
   ConfigProvider,
+  Context,
   Duration,
   Effect,
   Fiber,
   Layer,
   Option,
+  Redacted,
   Result
 } from "effect"
 import { TestClock } from "effect/testing"
@@ -25,7 +27,7 @@ import {
   Verdict
 } from "@queue-runtime/core"
 import { SqsBroker, SqsEmulator } from "@queue-runtime/sqs-emulator"
-import { AwsProvider } from "../src/index.ts"
+import { AwsClient, AwsProvider } from "../src/index.ts"
 import * as emulated from "./support/emulated.ts"
 import * as world from "./support/world.ts"
 
@@ -756,6 +758,48 @@ describe("what a queue can do", () => {
         ["ConfigurationInvalid", true]
       )
       assert.strictEqual((yield* build({})).reason._tag, "ConfigurationInvalid")
+    })
+  )
+
+  it.effect("R10.1 options of configuration and of code stand together", () =>
+    Effect.gen(function* () {
+      const { connectTimeout, endpoint } = {
+        connectTimeout: Duration.seconds(3),
+        endpoint: process.env["QUEUE_RUNTIME_NOT_SET"]
+      }
+      const layer = AwsProvider.layerConfig({
+        region: Config.String("REGION"),
+        endpoint,
+        connectTimeout,
+        credentials: {
+          _tag: "Keys",
+          accessKeyId: Config.String("ID"),
+          secretAccessKey: Config.Redacted("KEY"),
+          sessionToken: Config.String("TOKEN").pipe(Config.withDefault(undefined))
+        },
+        proxy: Redacted.make("http://127.0.0.1:1"),
+        queues: {
+          orders: { visibilityTimeout: "1 minute", deliveriesMax: Config.Int("DELIVERIES") },
+          events: Config.succeed({ fifo: true })
+        }
+      })
+      const env = { REGION: "eu-west-1", ID: "A", KEY: "s3cret", DELIVERIES: "7" }
+      const context = yield* Layer.build(layer).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(env))
+      )
+      const { config } = Context.get(context, AwsClient.AwsClient)
+      assert.deepInclude(config, { region: "eu-west-1", connectTimeout })
+      assert.notProperty(config, "endpoint")
+      assert(config.credentials._tag === "Keys")
+      assert.strictEqual(Redacted.value(config.credentials.secretAccessKey), "s3cret")
+      assert.notProperty(config.credentials, "sessionToken")
+      assert(config.proxy !== undefined)
+      assert.strictEqual(Redacted.value(config.proxy), "http://127.0.0.1:1")
+      assert.deepInclude(config.queues["orders"], {
+        visibilityTimeout: Duration.minutes(1),
+        deliveriesMax: 7
+      })
+      assert.deepInclude(config.queues["events"], { fifo: true })
     })
   )
 })

@@ -521,6 +521,47 @@ describe("errors of Node and the SDK", () => {
     assert.strictEqual(mapped.retry, retry)
   })
 
+  const node = (code: string, more: object) => Object.assign(new Error(code), { code, ...more })
+
+  it.each([
+    [node("ECONNREFUSED", { address: "127.0.0.1", port: 1 }), "ECONNREFUSED 127.0.0.1:1"],
+    [node("ECONNREFUSED", { address: "::1", port: 9324 }), "ECONNREFUSED [::1]:9324"],
+    [node("ENOTFOUND", { hostname: "sqs.example.com" }), "ENOTFOUND sqs.example.com"],
+    [
+      node("ERR_TLS_CERT_ALTNAME_INVALID", { host: "sqs.example.com" }),
+      "ERR_TLS_CERT_ALTNAME_INVALID sqs.example.com"
+    ],
+    [
+      Object.assign(
+        new AggregateError([
+          node("ECONNREFUSED", { address: "::1", port: 2 }),
+          node("ECONNREFUSED", { address: "127.0.0.1", port: 2 })
+        ]),
+        { code: "ECONNREFUSED" }
+      ),
+      "ECONNREFUSED [::1]:2"
+    ],
+    [
+      new Error("Could not load credentials", {
+        cause: node("EHOSTUNREACH", { address: "169.254.169.254", port: 80 })
+      }),
+      "EHOSTUNREACH 169.254.169.254:80"
+    ],
+    [node("ECONNREFUSED", { address: "/run/sqs.sock" }), "ECONNREFUSED"],
+    [node("ENOTFOUND", { hostname: "user:s3cret@sqs.example.com" }), "ENOTFOUND"],
+    [node("ECONNRESET", {}), "ECONNRESET"]
+  ])("R2.1 the server that was not reached is named: %s", (error, detail) => {
+    const { reason } = errors.fromThrown(error, { operation: "send" })
+    assert.deepInclude(reason, { _tag: "ConnectionFailed", detail })
+  })
+
+  it("R2.3 a chain without an end and without a server ends", () => {
+    const error = node("EPIPE", {})
+    error.cause = error
+    const { reason } = errors.fromThrown(error, { operation: "send" })
+    assert.deepInclude(reason, { detail: "EPIPE" })
+  })
+
   it("R2.1 Timeout says how long the handler waited", () => {
     const error = Object.assign(new Error("within the configured timeout of 30000 ms."), {
       name: "TimeoutError"

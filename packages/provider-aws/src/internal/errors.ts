@@ -30,6 +30,8 @@ interface Fault {
   /** The first that the table knows counts. */
   readonly codes: ReadonlyArray<string>
   readonly message: string
+  /** Who was not reached, as far as Node says it. */
+  readonly server?: string
   readonly status?: number
   /** Of a batch entry: whose fault it is. */
   readonly isSender?: boolean
@@ -171,15 +173,15 @@ const timeout: Rule = ({ message }, place) => {
   return { reason: new QueueError.Timeout({ after: after ?? Defaults.sqsRequestTimeout }) }
 }
 
-const disconnected: Rule = ({ codes }) => ({
-  reason: new QueueError.ConnectionFailed({ detail: codes[0] ?? "unknown" })
-})
+/** What failed, and with whom: `ECONNREFUSED 127.0.0.1:9324`. */
+const disconnected: Rule = ({ codes, server }) => {
+  const code = codes[0] ?? "unknown"
+  const detail = server === undefined ? code : `${code} ${server}`
+  return { reason: new QueueError.ConnectionFailed({ detail }) }
+}
 
 /** Nothing gets better by trying again: the certificate stays what it is. */
-const untrusted: Rule = ({ codes }) => ({
-  reason: new QueueError.ConnectionFailed({ detail: codes[0] ?? "unknown" }),
-  retry: "Never"
-})
+const untrusted: Rule = (fault, place) => ({ ...disconnected(fault, place), retry: "Never" })
 
 const isAway = /timeout|unable to connect|error response|\bE(?:AI_AGAIN|CONN|HOST|NET|PIPE)/iu
 
@@ -189,10 +191,22 @@ const noCredentials: Rule = ({ message }) => ({
   retry: isAway.test(message) ? "Transient" : "Never"
 })
 
-const insecure: Rule = () => {
-  const problem = "must be https, unless the host is local"
-  return { reason: new QueueError.ConfigurationInvalid({ key: "endpoint", problem }) }
-}
+const badEndpoint = (problem: string): Classified => ({
+  reason: new QueueError.ConfigurationInvalid({ key: "endpoint", problem })
+})
+
+/** It may be any the SDK found somewhere, one of its credentials' too: its host tells which. */
+const insecure: Rule = ({ server }) =>
+  badEndpoint(
+    `must be https, unless the host is local${server === undefined ? "" : `; got http to ${server}`}`
+  )
+
+/** The options and the variables of SQS were checked: it is another, and the SDK does not say which. */
+const unreadable: Rule = () =>
+  badEndpoint(
+    "must be an http or https URL; the one that the SDK found is none: " +
+      "see endpoint_url in the shared files, and the other AWS_ENDPOINT_URL variables"
+  )
 
 const badChecksum: Rule = () => failure("InvalidChecksum", "Transient")
 
@@ -348,6 +362,7 @@ const rules: ReadonlyArray<readonly [rule: Rule, codes: ReadonlyArray<string>]> 
     ]
   ],
   [insecure, ["InsecureEndpoint"]],
+  [unreadable, ["ERR_INVALID_URL"]],
   [noCredentials, ["CredentialsProviderError", "ProviderError", "TokenProviderError"]]
 ]
 
@@ -437,6 +452,29 @@ const codesOf = (thrown: unknown, depth = 0): ReadonlyArray<string> => {
   return [...own.filter((code) => !isVague(code)), ...deeper, ...own.filter(isVague)]
 }
 
+/** Of Node's three names for it, that of the failure; a host and nothing else, so no secret of a URL. */
+const ownServer = (thrown: unknown): string | undefined => {
+  const host =
+    textOf(property(thrown, "address")) ??
+    textOf(property(thrown, "hostname")) ??
+    textOf(property(thrown, "host"))
+  if (host === undefined || !/^[\w.:-]{1,253}$/u.test(host)) return undefined
+  const port = numberOf(property(thrown, "port"))
+  if (port === undefined) return host
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Where both families of an address were tried, the first of them. */
+const serverOf = (thrown: unknown, depth = 0): string | undefined => {
+  const own = ownServer(thrown)
+  if (own !== undefined || depth === depthMax) return own
+  for (const one of behind(thrown)) {
+    const server = serverOf(one, depth + 1)
+    if (server !== undefined) return server
+  }
+  return undefined
+}
+
 const headerOf = (thrown: unknown, name: string): string | undefined =>
   textOf(property(property(property(thrown, "$response"), "headers"), name))
 
@@ -455,7 +493,7 @@ const faultOf = (thrown: unknown): Fault => {
   return {
     codes: codesOf(thrown),
     message: textOf(property(thrown, "message")) ?? "",
-    ...defined({ status: numberOf(status) }),
+    ...defined({ status: numberOf(status), server: serverOf(thrown) }),
     isClockCorrected: property(metadata, "clockSkewCorrected") === true
   }
 }

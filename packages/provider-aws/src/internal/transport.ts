@@ -39,6 +39,12 @@ const agents = (config: AwsConfig.AwsConfig): Agents => {
 /** Plain HTTP to a host that is not local. */
 class InsecureEndpoint extends Error {
   override readonly name = "InsecureEndpoint"
+  readonly hostname: string
+
+  constructor(hostname: string) {
+    super("plain HTTP is for local hosts")
+    this.hostname = hostname
+  }
 }
 
 /** What the SDK's handler calls these, so that both are told by the same table of errors. */
@@ -119,7 +125,7 @@ export class Transport extends NodeHttpHandler {
 
   override handle(request: Request, options: HandlerOptions = {}): Promise<Answer> {
     if (request.protocol === "http:" && !isLocalHost(request.hostname)) {
-      return Promise.reject(new InsecureEndpoint("plain HTTP is for local hosts"))
+      return Promise.reject(new InsecureEndpoint(request.hostname))
     }
     return isSimple(request, options)
       ? this.#exchange(request, options)
