@@ -26,6 +26,7 @@ import {
   QueueName,
   Setting
 } from "@queue-runtime/core"
+import type * as configured from "./internal/configured.ts"
 import * as connectionString from "./internal/connectionString.ts"
 
 const { defaulted, described } = Setting
@@ -52,10 +53,14 @@ const checked = (problemOf: (value: string) => string | undefined) =>
 
 const secret = Schema.Union([Schema.Redacted(text), Schema.RedactedFromValue(text)])
 
-const hostProblem = (value: string): string | undefined =>
-  /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/iu.test(value)
+const hostProblem = (value: string): string | undefined => {
+  if (!/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/iu.test(value)) {
+    return "must be a host name: acme.servicebus.windows.net"
+  }
+  return value.includes(".") || value === "localhost"
     ? undefined
-    : "must be a host name: acme.servicebus.windows.net"
+    : `must be the whole host name: ${value}.servicebus.windows.net in Azure's public cloud`
+}
 
 const pathProblem = (path: string): string | undefined =>
   Effect.runSync(
@@ -363,12 +368,20 @@ export type AzureConfig = typeof AzureConfig.Type
 
 /**
  * The options as they are given: durations in any form of Effect's, secrets redacted or plain, defaults
- * left out.
+ * left out. What is undefined counts as left out, so `process.env["NAMESPACE"]` is an option as it is.
  *
  * @category models
  * @since 0.1.0
  */
-export type Options = typeof AzureConfig.Encoded
+export type Options = configured.Given<typeof AzureConfig.Encoded>
+
+/**
+ * {@link Options} of which each is given as it is, or as a `Config` that reads it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConfigOptions = configured.Configured<Options>
 
 const decode = Setting.decodeOptions(AzureConfig)
 

@@ -21,7 +21,6 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
@@ -29,6 +28,7 @@ import type * as Scope from "effect/Scope"
 import { QueueError, QueueProvider } from "@queue-runtime/core"
 import * as AzureClient from "./AzureClient.ts"
 import type * as AzureConfig from "./AzureConfig.ts"
+import * as configured from "./internal/configured.ts"
 import { Deliveries } from "./internal/deliveries.ts"
 import * as service from "./internal/service.ts"
 
@@ -103,18 +103,31 @@ export const layer = (
   Layer.provideMerge(Layer.effect(QueueProvider.QueueProvider, make), AzureClient.layer(options))
 
 /**
- * {@link layer} with its options from configuration.
+ * {@link layer} with its options from configuration: each is a `Config`, or stands here as it is.
  *
  * **Errors** ConfigurationInvalid, for what cannot be read too
+ *
+ * **Example** (The secret from configuration, the queues in code)
+ *
+ * ```ts
+ * import { AzureProvider } from "@queue-runtime/provider-azure"
+ * import { Config, Layer } from "effect"
+ *
+ * const layer = AzureProvider.layerConfig({
+ *   connectionString: Config.Redacted("AZURE_SERVICE_BUS_CONNECTION_STRING"),
+ *   queues: { events: { sessions: true, lockDuration: "1 minute" } }
+ * })
+ * Layer.isLayer(layer) // => true
+ * ```
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerConfig = (
-  options: Config.Wrap<AzureConfig.Options>
+  options: AzureConfig.ConfigOptions
 ): Layer.Layer<QueueProvider.QueueProvider | AzureClient.AzureClient, QueueError.QueueError> =>
   Layer.unwrap(
-    Config.unwrap(options).pipe(
+    configured.read<AzureConfig.Options>(options).pipe(
       Effect.mapError((error) => QueueError.configurationInvalid("options", error.message)),
       Effect.map(layer)
     )

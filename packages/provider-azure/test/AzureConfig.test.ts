@@ -33,6 +33,10 @@ describe("AzureConfig", () => {
   it.each([
     [{}, "connectionString: must be given, or a namespace"],
     [{ namespace, connectionString }, "namespace: must not stand together with connectionString"],
+    [
+      { namespace: "acme" },
+      "namespace: must be the whole host name: acme.servicebus.windows.net in Azure's public cloud"
+    ],
     [{ namespace: "https://acme" }, "namespace: must be a host name: acme.servicebus.windows.net"],
     [
       { connectionString: "Endpoint=acme" },

@@ -8,7 +8,16 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { Message, MessageId, QueueProvider, Verdict } from "@queue-runtime/core"
+import * as Redacted from "effect/Redacted"
+import {
+  Message,
+  MessageId,
+  QueueAddress,
+  type QueueError,
+  QueueName,
+  QueueProvider,
+  Verdict
+} from "@queue-runtime/core"
 import { ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
 import { AzureClient, AzureProvider } from "../src/index.ts"
 import {
@@ -56,6 +65,73 @@ describe("AzureProvider", () => {
       )
       const error = yield* Effect.flip(Layer.build(missing))
       assert.strictEqual(error.reason._tag, "ConfigurationInvalid")
+    })
+  )
+
+  it.live("R10.1 options of configuration and of code stand together", () =>
+    Effect.gen(function* () {
+      const layer = AzureProvider.layerConfig({
+        connectionString: Config.Redacted("CONNECTION"),
+        namespace: process.env["QUEUE_RUNTIME_NOT_SET"],
+        prefix: Config.String("PREFIX").pipe(Config.withDefault(undefined)),
+        requestTimeout: seconds(3),
+        proxy: Redacted.make("http://127.0.0.1:1"),
+        transport: "websockets",
+        queues: {
+          orders: { lockDuration: "1 minute", deliveriesMax: Config.Int("DELIVERIES") },
+          events: Config.succeed({ sessions: true })
+        }
+      })
+      const connection =
+        "Endpoint=sb://127.0.0.1:1/;SharedAccessKeyName=k;SharedAccessKey=s3cret" +
+        ";UseDevelopmentEmulator=true"
+      const environment = ConfigProvider.fromUnknown({ CONNECTION: connection, DELIVERIES: "7" })
+      const context = yield* Layer.build(layer).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, environment)
+      )
+      const { config } = Context.get(context, AzureClient.AzureClient)
+      assert.deepInclude(config, { prefix: "", requestTimeout: seconds(3) })
+      assert.notProperty(config, "namespace")
+      assert(config.connectionString !== undefined && config.proxy !== undefined)
+      assert.strictEqual(Redacted.value(config.connectionString), connection)
+      assert.strictEqual(Redacted.value(config.proxy), "http://127.0.0.1:1")
+      assert.deepInclude(config.queues["orders"], {
+        lockDuration: Duration.minutes(1),
+        deliveriesMax: 7
+      })
+      assert.deepInclude(config.queues["events"], { sessions: true })
+    })
+  )
+
+  it.live("R2.1 calls that share a connection that nobody accepts all say to whom", () =>
+    Effect.gen(function* () {
+      const layer = AzureProvider.layer({
+        connectionString:
+          "Endpoint=sb://127.0.0.1:1/;SharedAccessKeyName=k;SharedAccessKey=s3cret" +
+          ";UseDevelopmentEmulator=true",
+        queues: { ordered: { sessions: true } }
+      })
+      const context = yield* Layer.build(layer)
+      const provider = Context.get(context, QueueProvider.QueueProvider)
+      const options = { max: 1, wait: seconds(5) }
+      const other = QueueName.makeUnsafe("other")
+      const outcomes = yield* Effect.all(
+        [
+          send(provider, ["a"]),
+          provider.send(other, [message("b")]),
+          provider.receive(address, options),
+          provider.receive(QueueAddress.queue(other), options),
+          provider.peek(address, { max: 1 }),
+          Effect.scoped(provider.acceptSession(ordered, { wait: seconds(5) }))
+        ].map((call: Effect.Effect<unknown, QueueError.QueueError>) =>
+          Effect.flip(Effect.asVoid(call))
+        ),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        [...new Set(outcomes.map(({ reason }) => reason.message))],
+        ["the connection failed: ECONNREFUSED 127.0.0.1:1"]
+      )
     })
   )
 

@@ -20,7 +20,8 @@ const makeLink = () => {
       isUp: () => undefined,
       soon: (run) => void setImmediate(run),
       timedOut: () => undefined,
-      onLost: (listener) => losses.on(listener)
+      onLost: (listener) => losses.on(listener),
+      lostBy: undefined
     },
     onLost: (listener) => losses.on(listener)
   }

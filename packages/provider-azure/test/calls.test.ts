@@ -20,7 +20,8 @@ const makeLine = () => {
       isUp: () => told.push("up"),
       soon: (run) => void setImmediate(run),
       timedOut: () => told.push("timed out"),
-      onLost: () => nothing
+      onLost: () => nothing,
+      lostBy: undefined
     },
     onLost: () => nothing
   }

@@ -127,6 +127,90 @@ describe("errors", () => {
     assert.strictEqual(verdict(thrown), "ConnectionFailed Transient")
   })
 
+  const detailOf = (thrown: unknown, lostBy?: unknown): string | undefined => {
+    const { reason } = errors.fromThrown(thrown, place, lostBy)
+    assert(reason instanceof QueueError.ConnectionFailed)
+    return reason.detail
+  }
+
+  const refused = plainError("connect ECONNREFUSED 127.0.0.1:5671", {
+    code: "ECONNREFUSED",
+    address: "127.0.0.1",
+    port: 5671
+  })
+
+  it.each([
+    [refused, "ECONNREFUSED 127.0.0.1:5671"],
+    [
+      plainError("connect", { code: "ECONNREFUSED", address: "::1", port: 5671 }),
+      "ECONNREFUSED [::1]:5671"
+    ],
+    [
+      plainError("getaddrinfo", { code: "ENOTFOUND", hostname: "nope.servicebus.windows.net" }),
+      "ENOTFOUND nope.servicebus.windows.net"
+    ],
+    [
+      plainError("no", { code: "ERR_TLS_CERT_ALTNAME_INVALID", host: "a.servicebus.windows.net" }),
+      "ERR_TLS_CERT_ALTNAME_INVALID a.servicebus.windows.net"
+    ],
+    [
+      new ServiceBusError("ENOTFOUND: getaddrinfo ENOTFOUND nope.example", "GeneralError"),
+      "ENOTFOUND nope.example"
+    ],
+    [plainError("x", { code: "ENOTFOUND", hostname: "user:s3cret@acme" }), "ENOTFOUND"],
+    [plainError("read ECONNRESET", { code: "ECONNRESET" }), "ECONNRESET"]
+  ])("R2.1 the server that was not reached is named: %s", (thrown, detail) => {
+    assert.strictEqual(detailOf(thrown), detail)
+  })
+
+  it("R2.1 what shares a connection that failed says why it did", () => {
+    const reopening = new ServiceBusError(
+      "Connection is reopening, aborting link initialization.",
+      "GeneralError"
+    )
+    const detail = "ECONNREFUSED 127.0.0.1:5671"
+    assert.strictEqual(detailOf(reopening, refused), detail)
+    assert.strictEqual(detailOf(errors.lineLost, refused), detail)
+    const { cause } = errors.fromThrown(reopening, place, refused)
+    assert(cause instanceof QueueError.OriginalError)
+    assert.strictEqual(cause.unwrap(), refused)
+    assert.strictEqual(
+      errors.fromThrown(reopening, place, plainError("x", { code: "CERT_HAS_EXPIRED" })).retry,
+      "Never"
+    )
+    // What is known of neither, or says no more, stays.
+    for (const lostBy of [undefined, new Error("closed"), plainError("x", { name: "Odd" })]) {
+      assert.strictEqual(detailOf(reopening, lostBy), "it was lost, or did not come up")
+    }
+    // One that says itself what it is does.
+    const full = new ServiceBusError("text", "ServiceCommunicationProblem")
+    assert.strictEqual(detailOf(full, refused), "ServiceCommunicationProblem")
+    assert.strictEqual(
+      errors.fromThrown(new ServiceBusError("text", "ServiceBusy"), place, refused).reason._tag,
+      "Throttled"
+    )
+  })
+
+  it.each([
+    [
+      "It is not possible for an entity that requires sessions to create a non-sessionful message receiver.",
+      "sessions: false in the options of a queue that requires sessions in Azure (set sessions: true)"
+    ],
+    [
+      "The SessionId was not set on a message, and it cannot be sent to the entity.",
+      "sessions: false in the options of a queue that requires sessions in Azure (set sessions: true)"
+    ],
+    [
+      "A sessionful message receiver cannot be created on an entity that does not require sessions.",
+      "sessions: true in the options of a queue that has no sessions in Azure (set sessions: false, or make the queue anew with sessions)"
+    ],
+    ["The request is not allowed now", "the operation"]
+  ])("R2.1 sessions that are otherwise in Azure than in the options: %s", (message, what) => {
+    const thrown = new ServiceBusError(`InvalidOperationError: ${message}`, "GeneralError")
+    const { reason } = errors.fromThrown(thrown, place)
+    assert.deepInclude(reason, { _tag: "UnsupportedOperation", what })
+  })
+
   it("R2.3 a missing right and an expired token are told apart from a wrong key", () => {
     const unauthorized = (message: string) => new ServiceBusError(message, "UnauthorizedAccess")
     const right = errors.fromThrown(unauthorized("'Send' claim(s) are required"), place)

@@ -9,7 +9,7 @@ import type { SdkClient } from "./sdkClient.ts"
 export interface Line {
   readonly isClosed: boolean
   /** Who is told whether a call that is made now is answered. */
-  readonly sdk: Pick<SdkClient, "isUp" | "onLost" | "soon" | "timedOut">
+  readonly sdk: Pick<SdkClient, "isUp" | "lostBy" | "onLost" | "soon" | "timedOut">
   /** Calls once when it is lost; answers how to forget it. */
   readonly onLost: (listener: () => void) => () => void
 }
@@ -27,10 +27,12 @@ export const connectionOf = (line: Line): Line => ({
 })
 
 /** The error of a failed call: what fails because we closed it says so. */
-export const failed =
-  (line: Line, place: errors.Place) =>
-  (thrown: unknown): QueueError.QueueError =>
-    line.isClosed ? errors.closed(place) : errors.fromThrown(thrown, place)
+export const failed = (line: Line, place: errors.Place) => {
+  // That of now: when it is lost, the line has another one.
+  const { sdk } = line
+  return (thrown: unknown): QueueError.QueueError =>
+    line.isClosed ? errors.closed(place) : errors.fromThrown(thrown, place, sdk.lostBy)
+}
 
 /** A promise as an effect that ends when its line is lost: nobody would answer it any more. */
 export const over = <A>(

@@ -30,6 +30,8 @@ interface Fault {
   /** The SDK's code, or the name of the error below it. */
   readonly code: string
   readonly message: string
+  /** Who was not reached, as far as Node says it. */
+  readonly server?: string
 }
 
 type Rule = (fault: Fault, place: Place) => Classified
@@ -75,9 +77,15 @@ const never = failure("Never")
 
 const transient = failure("Transient")
 
-const connectionFailed: Rule = ({ code }) => ({
-  reason: new QueueError.ConnectionFailed({ detail: code })
-})
+/** Codes that say nothing. */
+const empty = new Set(["Error", "GeneralError", "MessagingError", "ServiceBusError"])
+
+/** What failed, and with whom: `ECONNREFUSED 127.0.0.1:5671`. */
+const connectionFailed: Rule = ({ code, server }) => {
+  const said = empty.has(code) ? "it was lost, or did not come up" : code
+  const detail = server === undefined ? said : `${said} ${server}`
+  return { reason: new QueueError.ConnectionFailed({ detail }) }
+}
 
 const queueNotFound: Rule = (_, { queue }) => ({
   reason: new QueueError.QueueNotFound({ queue: queue ?? "" })
@@ -154,18 +162,25 @@ const authentication: Rule = ({ code }) => ({
   reason: new QueueError.AuthenticationFailed({ detail: code })
 })
 
-const notAllowed: Rule = ({ message }) => {
-  const what = /session/iu.test(message)
-    ? "this use of a queue whose sessions are otherwise than configured"
+/** The service says what the queue is; that the options say the reverse is why it was asked so. */
+const notAllowedOf = (message: string): string => {
+  if (/does not require sessions/iu.test(message)) {
+    return (
+      "sessions: true in the options of a queue that has no sessions in Azure " +
+      "(set sessions: false, or make the queue anew with sessions)"
+    )
+  }
+  return /session/iu.test(message)
+    ? "sessions: false in the options of a queue that requires sessions in Azure (set sessions: true)"
     : "the operation"
-  return { reason: new QueueError.UnsupportedOperation({ what, provider }) }
 }
 
-/** A certificate does not become right by asking again. */
-const untrusted: Rule = ({ code }) => ({
-  reason: new QueueError.ConnectionFailed({ detail: code }),
-  retry: "Never"
+const notAllowed: Rule = ({ message }) => ({
+  reason: new QueueError.UnsupportedOperation({ what: notAllowedOf(message), provider })
 })
+
+/** A certificate does not become right by asking again. */
+const untrusted: Rule = (fault, place) => ({ ...connectionFailed(fault, place), retry: "Never" })
 
 const each = (rule: Rule, codes: ReadonlyArray<string>): ReadonlyArray<readonly [string, Rule]> =>
   codes.map((code) => [code, rule])
@@ -318,14 +333,43 @@ const ruleOf = (codes: ReadonlyArray<string>, message: string) => {
   return { code: codes[0] ?? "Error", rule }
 }
 
-/** The error of a call that threw; what was thrown stays as its cause. */
-export const fromThrown = (thrown: unknown, place: Place): QueueError.QueueError => {
-  if (thrown instanceof QueueError.QueueError) return thrown
+/** A host and nothing else, so no secret of a URL: of Node's error, or of its text, which the SDK keeps. */
+const serverOf = (thrown: unknown, message: string): string | undefined => {
+  const host =
+    [textOf(thrown, "address"), textOf(thrown, "hostname"), textOf(thrown, "host")].find(
+      (name) => name !== ""
+    ) ?? /\b(?:connect|getaddrinfo) E[A-Z_]+ ([\w.:-]+)/u.exec(message)?.[1]
+  if (host === undefined || !/^[\w.:-]{1,253}$/u.test(host)) return undefined
+  const port = Predicate.hasProperty(thrown, "port") ? thrown.port : undefined
+  if (typeof port !== "number") return host
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+const classified = (thrown: unknown) => {
   const inner = innermost(thrown)
   const message = textOf(inner, "message")
   const { code, rule } = ruleOf(codesOf(inner, message), message)
-  const { reason, ...context } = rule({ code, message }, place)
-  return error(reason, place, { ...context, cause: thrown })
+  return { rule, fault: { code, message, ...defined({ server: serverOf(inner, message) }) } }
+}
+
+/**
+ * The error of a call that threw; what was thrown stays as its cause. `lostBy` is what its connection was
+ * lost by: of the calls that wait for one connection the SDK tells one why it failed, and the others that
+ * it did.
+ */
+export const fromThrown = (
+  thrown: unknown,
+  place: Place,
+  lostBy?: unknown
+): QueueError.QueueError => {
+  if (thrown instanceof QueueError.QueueError) return thrown
+  const said = classified(thrown)
+  const isVague = said.rule === connectionFailed && empty.has(said.fault.code)
+  const why = isVague && lostBy !== undefined ? classified(lostBy) : said
+  const isConnection = why.rule === connectionFailed || why.rule === untrusted
+  const { fault, rule } = isConnection ? why : said
+  const { reason, ...context } = rule(fault, place)
+  return error(reason, place, { ...context, cause: fault === said.fault ? thrown : lostBy })
 }
 
 /** Why nothing can be received with these options. */

@@ -96,7 +96,11 @@ export const isConnectionOpen = (client: unknown): boolean => {
 }
 
 /** Listens to the connection of a client, before the SDK does. */
-export const onConnection = (client: unknown, event: string, listener: () => void): void => {
+export const onConnection = (
+  client: unknown,
+  event: string,
+  listener: (context: unknown) => void
+): void => {
   invoke(connectionOf(client), "prependListener", event, listener)
 }
 

@@ -32,6 +32,8 @@ export class SdkClient {
   /** What its links have to do in the next turn. */
   #due: Array<() => void> = []
   isLost = false
+  /** What it was lost by, where that is known. */
+  lostBy: unknown
 
   constructor(client: ServiceBusClient, connectTimeout: Duration.Duration) {
     this.client = client
@@ -40,7 +42,7 @@ export class SdkClient {
       this.#wasOpen = true
       this.look()
     })
-    onConnection(client, "disconnected", () => this.lose())
+    onConnection(client, "disconnected", (context) => this.lose(at(context, "error")))
   }
 
   /** Whether the service has answered on it, and it is not lost. */
@@ -126,9 +128,10 @@ export class SdkClient {
   }
 
   /** It is of no use any more: what was under way on it is never answered. */
-  lose(): void {
+  lose(by?: unknown): void {
     if (this.isLost) return
     this.isLost = true
+    this.lostBy = by
     seal(this.client)
     // One that was never open says itself, and better, why: it is heard first.
     if (this.#wasOpen) this.#tell()

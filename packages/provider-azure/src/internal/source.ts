@@ -426,7 +426,8 @@ export class Source {
     this.#bellFailures++
     if (this.#bellFailures > bellFailuresMax) {
       this.#bellFailures = 0
-      this.#fail([...this.#waiters], errors.fromThrown(thrown, this.#place("receive")))
+      const lostBy = this.#bell?.link.sdk.lostBy
+      this.#fail([...this.#waiters], errors.fromThrown(thrown, this.#place("receive"), lostBy))
     }
     this.#bellEnded()
   }

@@ -1,0 +1,40 @@
+import * as Config from "effect/Config"
+import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
+
+/** What is taken apart: an object of options, and no instance of anything. */
+type Plain = Readonly<globalThis.Record<string, unknown>>
+
+/** Options of which any that may be left out may be undefined too, as what was not given. */
+export type Given<A> = A extends Plain
+  ? {
+      readonly [K in keyof A]: string extends K
+        ? Given<A[K]>
+        : Partial<Pick<A, K>> extends Pick<A, K>
+          ? Given<A[K]> | undefined
+          : Given<A[K]>
+    }
+  : A
+
+type Parts<A> = A extends Plain ? { readonly [K in keyof A]: Configured<A[K]> } : never
+
+/** Options as they are, or read from configuration: the whole, or any part of it. */
+export type Configured<A> = A | Config.Config<A> | Parts<A>
+
+/** What has methods is somebody's own object: a credential, say. */
+const isOptions = (value: unknown): value is Plain =>
+  Predicate.isObject(value) &&
+  Object.getPrototypeOf(value) === Object.prototype &&
+  !Object.values(value).some(Predicate.isFunction)
+
+/**
+ * One that reads them all; what is no Config is taken as it is. An overload, since a walk through options
+ * forgets which name has which type.
+ */
+export function read<A>(options: Configured<A>): Config.Config<A>
+export function read(options: unknown): Config.Config<unknown> {
+  if (Config.isConfig(options)) return options
+  return isOptions(options)
+    ? Config.all(Record.map(options, (part) => read<unknown>(part)))
+    : Config.succeed(options)
+}
