@@ -19,7 +19,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { Defaults, type QueueError, QueueName, Setting } from "@queue-runtime/core"
-import type * as configured from "./internal/configured.ts"
+import type { Options as CoreOptions } from "@queue-runtime/core"
 import * as target from "./internal/target.ts"
 import { endpointProblem, parsed } from "./internal/endpoints.ts"
 
@@ -405,7 +405,7 @@ export type AwsConfig = typeof AwsConfig.Type
  * @category models
  * @since 0.1.0
  */
-export type Options = configured.Given<typeof AwsConfig.Encoded>
+export type Options = CoreOptions.Given<typeof AwsConfig.Encoded>
 
 /**
  * {@link Options} of which each is given as it is, or as a `Config` that reads it.
@@ -413,7 +413,7 @@ export type Options = configured.Given<typeof AwsConfig.Encoded>
  * @category models
  * @since 0.1.0
  */
-export type ConfigOptions = configured.Configured<Options>
+export type ConfigOptions = CoreOptions.Configured<Options>
 
 const decode = Setting.decodeOptions(AwsConfig)
 

@@ -30,10 +30,9 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
-import { Defaults, MessageId, QueueError, QueueProvider } from "@queue-runtime/core"
+import { Defaults, MessageId, Options, QueueError, QueueProvider } from "@queue-runtime/core"
 import * as AwsClient from "./AwsClient.ts"
 import type * as AwsConfig from "./AwsConfig.ts"
-import * as configured from "./internal/configured.ts"
 import { load } from "./internal/loading.ts"
 import { Receipts } from "./internal/router/receipts.ts"
 import type { Shared } from "./internal/router/line.ts"
@@ -202,7 +201,7 @@ export const layerConfig = (
   options: AwsConfig.ConfigOptions
 ): Layer.Layer<QueueProvider.QueueProvider | AwsClient.AwsClient, QueueError.QueueError> =>
   Layer.unwrap(
-    configured.read<AwsConfig.Options>(options).pipe(
+    Options.read<AwsConfig.Options>(options).pipe(
       Effect.mapError((error) => QueueError.configurationInvalid("options", error.message)),
       Effect.map((read) => layer(read))
     )

@@ -26,7 +26,7 @@ import {
   QueueName,
   Setting
 } from "@queue-runtime/core"
-import type * as configured from "./internal/configured.ts"
+import type { Options as CoreOptions } from "@queue-runtime/core"
 import * as connectionString from "./internal/connectionString.ts"
 
 const { defaulted, described } = Setting
@@ -373,7 +373,7 @@ export type AzureConfig = typeof AzureConfig.Type
  * @category models
  * @since 0.1.0
  */
-export type Options = configured.Given<typeof AzureConfig.Encoded>
+export type Options = CoreOptions.Given<typeof AzureConfig.Encoded>
 
 /**
  * {@link Options} of which each is given as it is, or as a `Config` that reads it.
@@ -381,7 +381,7 @@ export type Options = configured.Given<typeof AzureConfig.Encoded>
  * @category models
  * @since 0.1.0
  */
-export type ConfigOptions = configured.Configured<Options>
+export type ConfigOptions = CoreOptions.Configured<Options>
 
 const decode = Setting.decodeOptions(AzureConfig)
 

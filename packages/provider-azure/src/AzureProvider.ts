@@ -25,10 +25,9 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { QueueError, QueueProvider } from "@queue-runtime/core"
+import { Options, QueueError, QueueProvider } from "@queue-runtime/core"
 import * as AzureClient from "./AzureClient.ts"
 import type * as AzureConfig from "./AzureConfig.ts"
-import * as configured from "./internal/configured.ts"
 import { Deliveries } from "./internal/deliveries.ts"
 import * as service from "./internal/service.ts"
 
@@ -127,7 +126,7 @@ export const layerConfig = (
   options: AzureConfig.ConfigOptions
 ): Layer.Layer<QueueProvider.QueueProvider | AzureClient.AzureClient, QueueError.QueueError> =>
   Layer.unwrap(
-    configured.read<AzureConfig.Options>(options).pipe(
+    Options.read<AzureConfig.Options>(options).pipe(
       Effect.mapError((error) => QueueError.configurationInvalid("options", error.message)),
       Effect.map(layer)
     )
