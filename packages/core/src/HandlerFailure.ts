@@ -178,3 +178,24 @@ export const describe = (error: unknown): Description => ({
   reason: printable(reasonOf(error)),
   description: printable(messageOf(error))
 })
+
+/**
+ * A description as one text for a line of the log. An error without a message is described by its reason,
+ * which stands there once.
+ *
+ * **Example** (With a sentence, and without)
+ *
+ * ```ts
+ * import { HandlerFailure } from "@queue-runtime/core"
+ *
+ * const said = new HandlerFailure.Permanent({ reason: "UnknownEvent", description: "check_suite" })
+ * const plain = new HandlerFailure.Permanent({ reason: "UnknownEvent" })
+ * const lines = [said, plain].map((error) => HandlerFailure.format(HandlerFailure.describe(error)))
+ * lines // => ["UnknownEvent: check_suite", "UnknownEvent"]
+ * ```
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const format = ({ description, reason }: Description): string =>
+  description === reason ? reason : `${reason}: ${description}`

@@ -237,12 +237,10 @@ const log = ({ disposition }: Handled): Effect.Effect<void> => {
     case "Abandoned":
       return Effect.logWarning(
         `message will be redelivered after ${Duration.format(disposition.delay)}: ` +
-          `${disposition.reason}: ${disposition.description}`
+          HandlerFailure.format(disposition)
       )
     case "DeadLettered":
-      return Effect.logError(
-        `message dead-lettered: ${disposition.reason}: ${disposition.description}`
-      )
+      return Effect.logError(`message dead-lettered: ${HandlerFailure.format(disposition)}`)
     default:
       return Effect.logWarning(`message will be redelivered: ${disposition.error.message}`)
   }
@@ -408,12 +406,11 @@ export const make = Effect.fnUntraced(function* <E, R>(
   ): Disposition => {
     if (disposition._tag !== "Abandoned" || disposition.isExcused === true) return disposition
     if (!isOver(message, counted, deliveriesMax)) return disposition
-    const { description, reason } = disposition
     const count = `failed ${counted} times, the maximum; last with`
     return {
       _tag: "DeadLettered",
       reason: poisonReason,
-      description: HandlerFailure.printable(`${count} ${reason}: ${description}`)
+      description: HandlerFailure.printable(`${count} ${HandlerFailure.format(disposition)}`)
     }
   }
 

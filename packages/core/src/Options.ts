@@ -64,8 +64,8 @@ const isOptions = (value: unknown): value is Plain =>
  * @category constructors
  * @since 0.1.0
  */
-// An overload, since a walk through options forgets which name has which type.
 export function read<A>(options: Configured<A>): Config.Config<A>
+// A walk through options forgets which name has which type.
 export function read(options: unknown): Config.Config<unknown> {
   if (Config.isConfig(options)) return options
   return isOptions(options)

@@ -125,9 +125,17 @@ const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   }
 })
 
+/** A worker is mostly forked, and nobody looks at its fiber: what ends it is told. */
+const failed = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Cause.hasInterruptsOnly(cause)
+    ? Effect.void
+    : Effect.logError(
+        `worker failed: ${HandlerFailure.format(HandlerFailure.describe(Cause.squash(cause)))}`
+      )
+
 /**
  * Runs until it is interrupted, and then drains. Fails only with what no waiting mends, and only after
- * its handlers are done.
+ * its handlers are done; the log says with what, as an error, before they are.
  *
  * **Errors** ValidationFailed for an option out of its range, before anything is received ·
  * QueueNotFound · UnsupportedOperation for an ordered queue · AuthenticationFailed and PermissionDenied
@@ -161,7 +169,16 @@ const limits = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
  * @category running
  * @since 0.1.0
  */
-export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+export const run = <E, R>(
+  options: Options<E, R>
+): Effect.Effect<never, QueueError.QueueError, QueueClient.QueueClient | R> =>
+  Effect.suspend(() => {
+    const queue = QueueAddress.format(QueueAddress.from(options.queue))
+    return Effect.annotateLogs(Effect.flatten(Effect.tapCause(begin(options), failed)), { queue })
+  })
+
+/** Checks the options, and answers the work. */
+const begin = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const client = yield* QueueClient.QueueClient
   const { concurrency, grace, renewalMax, wait } = yield* limits(options)
   const handle = yield* MessageHandler.make(options.handler, options)
@@ -235,7 +252,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   let access: "unknown" | "granted" | "refused" = "unknown"
 
   /** What an unlucky receive costs: time, never a busy loop. */
-  const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
+  const unlucky = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
     const isRefused = QueueError.isRefused(error) && access !== "unknown"
     if (!QueueError.isTransient(error) && !isRefused) return yield* Effect.fail(error)
     const asked = error.retryAfter ?? (yield* pause(failures))
@@ -269,7 +286,7 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
         const result = yield* restore(Effect.result(client.receive(address, { max, wait })))
         if (Result.isFailure(result)) {
           failures++
-          yield* restore(failed(result.failure, failures))
+          yield* restore(unlucky(result.failure, failures))
           continue
         }
         failures = 0
@@ -303,24 +320,18 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   yield* Effect.logInfo("worker started").pipe(
     Effect.annotateLogs({
-      queue: QueueAddress.format(address),
       concurrency,
       stack: client.stack.join(" > ")
     })
   )
-  return yield* Effect.uninterruptibleMask((restore) =>
-    Effect.ensuring(loop(restore), drain())
-  ).pipe(Effect.annotateLogs({ queue: QueueAddress.format(address) }))
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.ensuring(Effect.tapCause(loop(restore), failed), drain())
+  )
 })
 
-const ended = (error: unknown): Effect.Effect<void> => {
-  const { description, reason } = HandlerFailure.describe(error)
-  return Effect.logError(`the worker ended: ${reason}: ${description}`)
-}
-
 /**
- * A worker that lives as long as the layer. One that ends by an error is logged as such; use {@link run}
- * where the application should end with its worker.
+ * A worker that lives as long as the layer. One that ends by an error says so in the log alone; use
+ * {@link run} where the application should end with its worker.
  *
  * @category layers
  * @since 0.1.0
@@ -328,6 +339,4 @@ const ended = (error: unknown): Effect.Effect<void> => {
 export const layer = <E, R>(
   options: Options<E, R>
 ): Layer.Layer<never, never, QueueClient.QueueClient | R> =>
-  Layer.effectDiscard(
-    Effect.forkScoped(run(options).pipe(Effect.tapError(ended), Effect.tapDefect(ended)))
-  )
+  Layer.effectDiscard(Effect.forkScoped(run(options)))

@@ -65,6 +65,15 @@ describe("HandlerFailure", () => {
     }
   )
 
+  it("R5.2 R10.5 a description in one line says a reason without a text once", () => {
+    const line = (error: unknown) => HandlerFailure.format(HandlerFailure.describe(error))
+    assert.strictEqual(line(new HandlerFailure.Permanent({ reason: "R" })), "R")
+    const said = new HandlerFailure.Permanent({ reason: "R", description: "d" })
+    assert.strictEqual(line(said), "R: d")
+    assert.strictEqual(line({ _tag: "Plain" }), "Plain")
+    assert.strictEqual(line(new Tagged({ message: "it broke" })), "Tagged: it broke")
+  })
+
   it("R2.3 R7.2 no secret is put into a dead letter, neither in its reason nor in its description", () => {
     const secret = "SharedAccessKey=c2VjcmV0c2VjcmV0"
     const named = Object.assign(new Error(`refused ${secret}`), { name: `Bad ${secret}` })

@@ -831,6 +831,33 @@ describe("MessageHandler: log lines", () => {
   }
 })
 
+describe("MessageHandler: what is said once", () => {
+  it.effect("R5.2 R10.5 a failure without a description is told by its reason, once", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = Logs.capture()
+      const refused = () => Effect.fail(new HandlerFailure.Permanent({ reason: "UnknownAction" }))
+      const failed = () => Effect.fail({ _tag: "Down" })
+      yield* handle(hand(), refused).pipe(Effect.provide(layer))
+      yield* handle(hand(), failed).pipe(Effect.provide(layer))
+      const worn = hand({ deliveryCount: 5 })
+      yield* handle(worn, failed).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(
+        lines.map(({ text }) => text),
+        [
+          "message dead-lettered: UnknownAction",
+          "message will be redelivered after 1s: Down",
+          "message dead-lettered: MaxDeliveryCountExceeded: failed 5 times, the maximum; last with Down"
+        ]
+      )
+      const [verdict] = worn.verdicts
+      assert.isTrue(
+        verdict?._tag === "DeadLetter" &&
+          verdict.description === "failed 5 times, the maximum; last with Down"
+      )
+    })
+  )
+})
+
 describe("MessageHandler: options", () => {
   it.effect("R2.3 a limit out of its range is refused, naming the field", () =>
     Effect.gen(function* () {

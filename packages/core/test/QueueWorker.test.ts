@@ -780,6 +780,50 @@ describe("QueueWorker: connections and errors", () => {
     })
   )
 
+  it.effect("R5.4 R10.5 what ends it is told as an error, once and before it drains", () =>
+    Effect.gen(function* () {
+      const said = Effect.fnUntraced(function* (
+        provider: ScriptedProvider.Options,
+        options: Partial<QueueWorker.Options> = {}
+      ) {
+        const { layer, lines } = Logs.capture()
+        const { worker } = yield* start(() => Effect.void, { provider, ...options }).pipe(
+          Effect.provide(layer)
+        )
+        yield* Fiber.await(worker)
+        const own = lines.filter(({ level }) => level !== "Debug")
+        const texts = own.map(({ level, text }) => [level, text.split(":")[0]])
+        return { texts, queues: new Set(own.map(({ annotations }) => annotations["queue"])) }
+      })
+      const gone = yield* said({ faults: { before: () => Effect.fail(Clients.forever()) } })
+      const drained = [
+        ["Info", "worker started"],
+        ["Error", "worker failed"],
+        ["Info", "worker drains"],
+        ["Info", "worker ended"]
+      ]
+      assert.deepStrictEqual(gone.texts, drained)
+      assert.deepStrictEqual(gone.queues, new Set(["orders"]))
+      const broken = yield* said({ faults: { before: () => Effect.die(new Error("a bug")) } })
+      assert.deepStrictEqual(broken.texts, drained)
+      const refused = yield* said({}, { concurrency: 0 })
+      assert.deepStrictEqual(refused.texts, [["Error", "worker failed"]])
+      assert.deepStrictEqual(refused.queues, new Set(["orders"]))
+    })
+  )
+
+  it.effect("R5.3 R10.5 one that is told to end does not say that it failed", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = Logs.capture()
+      const { worker } = yield* start(() => Effect.void).pipe(Effect.provide(layer))
+      yield* end(worker)
+      assert.deepStrictEqual(
+        lines.filter(({ level }) => level === "Error"),
+        []
+      )
+    })
+  )
+
   it.effect("R3.12 a missing queue ends it at once", () =>
     Effect.gen(function* () {
       const { worker } = yield* start(() => Effect.void, {
@@ -870,8 +914,9 @@ describe("QueueWorker.layer", () => {
         yield* Layer.build(live)
         yield* Time.pass(0)
       }).pipe(Effect.scoped, Effect.provide(layer))
-      const error = lines.find(({ level }) => level === "Error")
-      assert.strictEqual(error?.text, "the worker ended: Error: a bug")
+      const [error, ...more] = lines.filter(({ level }) => level === "Error")
+      assert.deepStrictEqual(more, [])
+      assert.strictEqual(error?.text, "worker failed: Error: a bug")
     })
   )
 
@@ -912,7 +957,7 @@ describe("QueueWorker.layer", () => {
         yield* Time.pass(0)
       }).pipe(Effect.scoped, Effect.provide(layer))
       const error = lines.find(({ level }) => level === "Error")
-      assert.match(error?.text ?? "", /^the worker ended: .*AuthenticationFailed/u)
+      assert.match(error?.text ?? "", /^worker failed: AuthenticationFailed: /u)
       assert.notInclude(JSON.stringify(lines), "c2VjcmV0")
     })
   )

@@ -145,7 +145,8 @@ const joining = (names: ReadonlyArray<string>, prefix: string, separator: string
  * `%`, that character is written as `%` and its code: `a`, `b/c` is `a/b%2Fc` and `a/b`, `c` is
  * `a%2Fb/c`. Choose a separator that the fields do not have and keys stay as short as the fields.
  *
- * **Errors** ValidationFailed (never retry) for no names, and for a separator that cannot divide.
+ * **Errors** ValidationFailed (never retry) for no names, for one that is empty, and for a separator that
+ * cannot divide.
  *
  * **Example** (A session for each pull request)
  *
@@ -170,6 +171,10 @@ export const composite = (
   const { prefix = "", separator = "/" } = options
   if (names.length === 0) {
     return Effect.fail(QueueError.validationFailed("names", "must have at least one field"))
+  }
+  const empty = names.indexOf("")
+  if (empty !== -1) {
+    return Effect.fail(QueueError.validationFailed(`names.${empty}`, "must not be empty"))
   }
   return separatorPattern.test(separator)
     ? Effect.succeed(joining([...names], prefix, separator))

@@ -12,10 +12,10 @@
  *
  * When others wait, a session is given up after a stated number of messages or time.
  *
- * A connection that fails is waited for, with backoff; an error that no waiting mends (a missing queue)
- * ends the worker after its handlers. Refused credentials end one that was never let in, so that a mistake
- * shows at the start; one that was at work waits until they are right again, and says so as an error,
- * once.
+ * A connection that fails is waited for, with backoff, and told once for all slots while it lasts; an
+ * error that no waiting mends (a missing queue) ends the worker after its handlers. Refused credentials
+ * end one that was never let in, so that a mistake shows at the start; one that was at work waits until
+ * they are right again, and says so as an error, once.
  *
  * Interruption drains: nothing more is accepted, running handlers get the grace period, what is not done
  * by then is abandoned, and all sessions are released.
@@ -41,6 +41,7 @@ import {
   Verdict
 } from "@queue-runtime/core"
 import type { QueueName, ReceivedMessage } from "@queue-runtime/core"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -133,9 +134,40 @@ type Parting =
   | { readonly _tag: "Parked"; readonly delay: Duration.Duration }
   | { readonly _tag: "Lost"; readonly error: QueueError.QueueError }
 
+/** A worker is mostly forked, and nobody looks at its fiber: what ends it is told. */
+const failed = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Cause.hasInterruptsOnly(cause)
+    ? Effect.void
+    : Effect.logError(
+        `session worker failed: ${HandlerFailure.format(HandlerFailure.describe(Cause.squash(cause)))}`
+      )
+
+/**
+ * Why there is no work on a queue without sessions. One that does not exist has none either: the service
+ * alone can tell, and is asked.
+ */
+const withoutSessions = (
+  client: QueueClient.Service,
+  queue: QueueName.QueueName
+): Effect.Effect<never, QueueError.QueueError> => {
+  const reason = new QueueError.UnsupportedOperation({
+    what: "a session worker (the queue has no sessions switched on)",
+    provider: client.provider
+  })
+  const unsupported = QueueError.make(reason, { queue })
+  return client.acceptSession(queue, { wait: 0 }).pipe(
+    Effect.scoped,
+    Effect.timeoutOption(Defaults.timeoutCall),
+    Effect.matchEffect({
+      onSuccess: () => Effect.fail(unsupported),
+      onFailure: (error) => Effect.fail(error.reason._tag === "QueueNotFound" ? error : unsupported)
+    })
+  )
+}
+
 /**
  * Runs until it is interrupted, and then drains. Fails only with what no waiting mends, and only after
- * its handlers are done.
+ * its handlers are done; the log says with what, as an error, before they are.
  *
  * **Errors** ValidationFailed for an option out of its range, before anything is accepted ·
  * UnsupportedOperation for a queue without sessions · QueueNotFound · AuthenticationFailed and
@@ -176,7 +208,15 @@ type Parting =
  * @category running
  * @since 0.1.0
  */
-export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
+export const run = <E, R>(
+  options: Options<E, R>
+): Effect.Effect<never, QueueError.QueueError, QueueClient.QueueClient | R> =>
+  Effect.flatten(Effect.tapCause(begin(options), failed)).pipe(
+    Effect.annotateLogs({ queue: options.queue })
+  )
+
+/** Checks the options and the queue, and answers the work. */
+const begin = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   const client = yield* QueueClient.QueueClient
   const lifecycle = yield* Effect.serviceOption(SessionLifecycle.SessionLifecycle)
   const limit = yield* limits(options)
@@ -196,36 +236,61 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   let access: "unknown" | "granted" | "refused" = "unknown"
   let refusals = 0
 
+  /** What accepting fails with since it last went well: told once, by whichever slot meets it first. */
+  const told = new Set<string>()
+  let failures = 0
+  let failuresBefore = 0
+
   /** What no waiting mends ends the worker; refused credentials only one that was never let in. */
   const isFatal = (error: QueueError.QueueError): boolean =>
     !QueueError.isTransient(error) && (access === "unknown" || !QueueError.isRefused(error))
 
   /** What an unlucky call costs: time, never a busy loop. */
-  const failed = Effect.fnUntraced(function* (error: QueueError.QueueError, failures: number) {
-    const asked = error.retryAfter ?? (yield* pause(failures))
+  const unlucky = Effect.fnUntraced(function* (error: QueueError.QueueError, nth: number) {
+    const asked = error.retryAfter ?? (yield* pause(nth))
     const delay = Duration.max(asked, Defaults.idlePause)
     const isRefused = QueueError.isRefused(error)
     if (isRefused) refusals++
+    failures++
+    const isTold = told.has(error.reason._tag)
+    told.add(error.reason._tag)
     if (isRefused && access === "granted") {
       access = "refused"
       yield* Effect.logError(`access is refused, and asked for until it is not: ${error.message}`)
     } else {
-      yield* Effect.logWarning(
+      yield* Effect.logWithLevel(isTold ? "Debug" : "Warn")(
         `accepting a session failed, again in ${Duration.format(delay)}: ${error.message}`
       )
     }
     yield* Effect.sleep(delay)
   })
 
-  /** An accept that the service answers says that it lets us in, unless a later one was refused. */
+  /** The service answers again: how often it did not. */
+  const reached = Effect.suspend(() => {
+    const missed = failures - failuresBefore
+    failuresBefore = failures
+    told.clear()
+    return Effect.logInfo(
+      `sessions are accepted again; accepting failed ${missed} ${missed === 1 ? "time" : "times"}`
+    )
+  })
+
+  /**
+   * An accept that the service answers says that it lets us in, unless a later one was refused; and that it
+   * is there again, unless a later one failed.
+   */
   const letIn = <A, R2>(accept: Effect.Effect<A, QueueError.QueueError, R2>) =>
     Effect.suspend(() => {
-      const before = refusals
+      const refusalsBefore = refusals
+      const before = failures
       return Effect.tap(accept, () => {
-        if (before !== refusals) return Effect.void
+        if (refusalsBefore !== refusals) return Effect.void
         const wasRefused = access === "refused"
         access = "granted"
-        return wasRefused ? Effect.logInfo("access is granted again") : Effect.void
+        const granted = wasRefused ? Effect.logInfo("access is granted again") : Effect.void
+        return before === failures && failures !== failuresBefore
+          ? Effect.andThen(granted, reached)
+          : granted
       })
     })
 
@@ -257,20 +322,25 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
 
   /** Accepts for one idle slot, through lost connections and empty waits, until it has a session. */
   const acceptFor = Effect.fnUntraced(function* (handOver: HandOver) {
-    let failures = 0
-    while (true) {
+    let inARow = 0
+    let isThere = false
+    while (!isThere) {
       if (ready !== undefined) yield* ready
       if (yield* acceptKnown(handOver)) return
       const before = yield* Clock.currentTimeMillis
       const accepted = yield* Effect.result(acceptNext(limit.wait, handOver))
       if (Result.isFailure(accepted)) {
-        if (isFatal(accepted.failure)) return yield* Deferred.fail(fatal, accepted.failure)
-        failures++
-        yield* failed(accepted.failure, failures)
+        if (isFatal(accepted.failure)) {
+          yield* Deferred.fail(fatal, accepted.failure)
+          return
+        }
+        inARow++
+        yield* unlucky(accepted.failure, inARow)
         continue
       }
-      if (accepted.success) return
-      failures = 0
+      // With one that is there the slot ends this from outside, mostly before it comes here.
+      isThere = accepted.success
+      inARow = 0
       const waited = (yield* Clock.currentTimeMillis) - before
       if (waited < Duration.toMillis(Defaults.idlePause)) yield* Effect.sleep(Defaults.idlePause)
     }
@@ -569,20 +639,15 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
   })
 
   if (!Capabilities.isSupported(capabilities.sessions)) {
-    const reason = new QueueError.UnsupportedOperation({
-      what: "a session worker (the queue has no sessions switched on)",
-      provider: client.provider
-    })
-    return yield* Effect.fail(QueueError.make(reason, { queue }))
+    return yield* withoutSessions(client, queue)
   }
   yield* Effect.logInfo("session worker started").pipe(
     Effect.annotateLogs({
-      queue,
       concurrency: limit.concurrency,
       stack: client.stack.join(" > ")
     })
   )
-  return yield* Effect.uninterruptibleMask((restore) =>
+  return Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const slots = yield* Effect.replicateEffect(
         Effect.catchDefect(slot, broken),
@@ -592,18 +657,14 @@ export const run = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
           discard: true
         }
       ).pipe(Effect.forkIn(scope))
-      return yield* Effect.ensuring(restore(Deferred.await(fatal)), drain(slots))
+      const work = Effect.tapCause(restore(Deferred.await(fatal)), failed)
+      return yield* Effect.ensuring(work, drain(slots))
     })
-  ).pipe(Effect.annotateLogs({ queue }))
+  )
 })
 
-const ended = (error: unknown): Effect.Effect<void> => {
-  const { description, reason } = HandlerFailure.describe(error)
-  return Effect.logError(`the session worker ended: ${reason}: ${description}`)
-}
-
 /**
- * A session worker that lives as long as the layer. One that ends by an error is logged as such; use
+ * A session worker that lives as long as the layer. One that ends by an error says so in the log alone; use
  * {@link run} where the application should end with its worker.
  *
  * @category layers
@@ -612,6 +673,4 @@ const ended = (error: unknown): Effect.Effect<void> => {
 export const layer = <E, R>(
   options: Options<E, R>
 ): Layer.Layer<never, never, QueueClient.QueueClient | R> =>
-  Layer.effectDiscard(
-    Effect.forkScoped(run(options).pipe(Effect.tapError(ended), Effect.tapDefect(ended)))
-  )
+  Layer.effectDiscard(Effect.forkScoped(run(options)))

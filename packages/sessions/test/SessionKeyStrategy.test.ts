@@ -131,19 +131,23 @@ describe("composite", () => {
     })
   )
 
-  it.effect("R4.5 no names and a separator that cannot divide are ValidationFailed", () =>
-    Effect.gen(function* () {
-      const noNames = yield* Effect.flip(SessionKeyStrategy.composite([]))
-      assert.strictEqual(noNames.message, "ValidationFailed: names: must have at least one field")
-      for (const separator of ["", "%", "/%", "a", "Z", "0", "2F", "é", "\n", "\u007f"]) {
-        const error = yield* Effect.flip(SessionKeyStrategy.composite(["a"], { separator }))
-        assert.strictEqual(
-          error.message,
-          "ValidationFailed: separator: must be printable ASCII without letters, digits and %, " +
-            "and not empty"
-        )
-      }
-    })
+  it.effect(
+    "R4.5 no names, an empty one and a separator that cannot divide are ValidationFailed",
+    () =>
+      Effect.gen(function* () {
+        const noNames = yield* Effect.flip(SessionKeyStrategy.composite([]))
+        assert.strictEqual(noNames.message, "ValidationFailed: names: must have at least one field")
+        const empty = yield* Effect.flip(SessionKeyStrategy.composite(["a", ""]))
+        assert.strictEqual(empty.message, "ValidationFailed: names.1: must not be empty")
+        for (const separator of ["", "%", "/%", "a", "Z", "0", "2F", "é", "\n", "\u007f"]) {
+          const error = yield* Effect.flip(SessionKeyStrategy.composite(["a"], { separator }))
+          assert.strictEqual(
+            error.message,
+            "ValidationFailed: separator: must be printable ASCII without letters, digits and %, " +
+              "and not empty"
+          )
+        }
+      })
   )
 
   it.effect("R4.5 every other printable character divides", () =>

@@ -21,6 +21,7 @@ import {
   Layer,
   Logger,
   Option,
+  References,
   Schema
 } from "effect"
 import { TestClock } from "effect/testing"
@@ -60,6 +61,22 @@ const acceptAtOnce = (session: string) =>
       return Option.isSome(accepted)
     })
   )
+
+/** A layer that keeps every line of the log. */
+const capture = () => {
+  const lines: Array<{ readonly level: string; readonly text: string }> = []
+  const logger = Logger.make(({ logLevel: level, message: text }) => {
+    lines.push({ level, text: String(text) })
+  })
+  const layer = Layer.merge(
+    Logger.layer([logger]),
+    Layer.succeed(References.MinimumLogLevel, "All")
+  )
+  /** What is said at these levels. */
+  const said = (...levels: ReadonlyArray<string>): ReadonlyArray<string> =>
+    lines.filter(({ level }) => levels.includes(level)).map(({ text }) => text)
+  return { lines, layer, said }
+}
 
 describe("SessionWorker", () => {
   it.effect("R4.7 handles up to n sessions at once, and in order inside each", () => {
@@ -578,6 +595,65 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect(
+    "R5.4 R10.5 a service that cannot be reached is told once for all slots, and that it is back",
+    () => {
+      let fault: QueueError.QueueError | undefined = connectionFailed
+      const { calls, layer } = world({ fault: () => fault })
+      const journal = new Journal()
+      const log = capture()
+      const again = /^sessions are accepted again; accepting failed (\d+) times?$/u
+      return Effect.gen(function* () {
+        const worker = yield* start(journal, { concurrency: 10 })
+        yield* TestClock.adjust("10 minutes")
+        assert.strictEqual(log.said("Warn").length, 1)
+        assert.match(
+          log.said("Warn")[0] ?? "",
+          /^accepting a session failed, again in .*Connection/u
+        )
+        // Another trouble is another line, and each of them one.
+        fault = QueueError.make(new QueueError.Throttled())
+        yield* TestClock.adjust("5 minutes")
+        fault = connectionFailed
+        yield* TestClock.adjust("5 minutes")
+        assert.strictEqual(log.said("Warn").length, 2)
+        assert.include(log.said("Warn")[1] ?? "", "Throttled")
+        fault = undefined
+        const failed = calls.length
+        yield* send("A", "1")
+        yield* TestClock.adjust("2 minutes")
+        const reached = log.said("Info").flatMap((text) => again.exec(text)?.[1] ?? [])
+        assert.deepStrictEqual(reached, [String(failed)])
+        // The next time is told anew.
+        fault = connectionFailed
+        yield* TestClock.adjust("2 minutes")
+        fault = undefined
+        yield* TestClock.adjust("2 minutes")
+        yield* Fiber.interrupt(worker)
+        const accepting = log.said("Warn").filter((text) => text.startsWith("accepting"))
+        assert.strictEqual(accepting.length, 3)
+        assert.strictEqual(log.said("Info").filter((text) => again.test(text)).length, 2)
+        assert.deepStrictEqual(log.said("Error"), [])
+      }).pipe(Effect.provide(Layer.merge(layer, log.layer)))
+    }
+  )
+
+  it.effect("R5.4 R10.5 a single failure is counted as one", () => {
+    let left = 1
+    const { layer } = world({ fault: () => (left-- > 0 ? connectionFailed : undefined) })
+    const log = capture()
+    return Effect.gen(function* () {
+      const worker = yield* start(new Journal(), { concurrency: 1, wait: "1 second" })
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.interrupt(worker)
+      const again = "sessions are accepted again; accepting failed 1 time"
+      assert.deepStrictEqual(
+        log.said("Info").filter((text) => text.startsWith("sessions")),
+        [again]
+      )
+    }).pipe(Effect.provide(Layer.merge(layer, log.layer)))
+  })
+
   it.effect("R4.2 nothing to accept is asked for again, and what comes is handled at once", () => {
     const { calls, layer } = world()
     const journal = new Journal()
@@ -881,7 +957,37 @@ describe("SessionWorker", () => {
     return Effect.gen(function* () {
       const error = yield* Effect.flip(SessionWorker.run({ queue, handler: () => Effect.void }))
       assert.strictEqual(error.reason._tag, "UnsupportedOperation")
+      assert.include(error.message, "no sessions switched on")
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R3.12 a queue that does not exist is QueueNotFound, not one without sessions", () => {
+    const { layer } = world()
+    const missing = QueueName.makeUnsafe("nowhere")
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        SessionWorker.run({ queue: missing, handler: () => Effect.void })
+      )
+      assert.strictEqual(error.reason._tag, "QueueNotFound")
+      assert.include(error.message, "nowhere")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R3.11 what the service says besides does not hide that sessions are off", () => {
+    // It has sessions and the settings say that it has none; it cannot be reached.
+    const worlds = [
+      world({ capabilities: { sessions: "unsupported" } }),
+      world({ sessions: false, fault: () => connectionFailed })
+    ]
+    return Effect.gen(function* () {
+      for (const { layer } of worlds) {
+        const error = yield* SessionWorker.run({ queue, handler: () => Effect.void }).pipe(
+          Effect.flip,
+          Effect.provide(layer)
+        )
+        assert.strictEqual(error.reason._tag, "UnsupportedOperation")
+      }
+    })
   })
 
   const refusals = [
@@ -963,24 +1069,51 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("R5.4 the layer's worker lives with it, and its end by an error is logged", () => {
-    const { layer } = world({ sessions: false })
-    const lines: Array<unknown> = []
-    const capture = Logger.layer([
-      Logger.make(({ logLevel, message }) => lines.push([logLevel, String(message)]))
-    ])
-    const worker = SessionWorker.layer({
-      queue: QueueName.makeUnsafe("events"),
-      handler: () => Effect.void
-    })
+  it.effect("R5.4 R10.5 what ends it is told as an error, once and before it drains", () => {
+    let isGone = false
+    const gone = QueueError.make(new QueueError.QueueNotFound({ queue }))
+    const { layer } = world({ fault: () => (isGone ? gone : undefined) })
+    const log = capture()
     return Effect.gen(function* () {
-      yield* turns
-      const expected = "the session worker ended: "
-      assert.isTrue(
-        lines.some((line) => Array.isArray(line) && String(line[1]).startsWith(expected))
-      )
-    }).pipe(Effect.provide(worker.pipe(Layer.provide(layer), Layer.provideMerge(capture))))
+      const worker = yield* start(new Journal(), { concurrency: 3, wait: "1 second" })
+      yield* TestClock.adjust("10 seconds")
+      isGone = true
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.await(worker)
+      const [started, failed, ...ended] = log.said("Info", "Warn", "Error")
+      assert.strictEqual(started, "session worker started")
+      assert.match(failed ?? "", /^session worker failed: QueueNotFound: queue "events" does not/u)
+      assert.deepStrictEqual(ended, ["session worker drains", "session worker ended"])
+      assert.strictEqual(log.said("Error").length, 1)
+    }).pipe(Effect.provide(Layer.merge(layer, log.layer)))
   })
+
+  it.effect("R5.3 R10.5 one that is told to end does not say that it failed", () => {
+    const { layer } = world()
+    const log = capture()
+    return Effect.gen(function* () {
+      yield* Fiber.interrupt(yield* start(new Journal()))
+      assert.deepStrictEqual(log.said("Warn", "Error"), [])
+    }).pipe(Effect.provide(Layer.merge(layer, log.layer)))
+  })
+
+  it.effect(
+    "R5.4 the layer's worker lives with it, and its end by an error is logged, once",
+    () => {
+      const { layer } = world({ sessions: false })
+      const log = capture()
+      const worker = SessionWorker.layer({
+        queue: QueueName.makeUnsafe("events"),
+        handler: () => Effect.void
+      })
+      return Effect.gen(function* () {
+        yield* turns
+        const errors = log.said("Error")
+        assert.strictEqual(errors.length, 1)
+        assert.match(errors[0] ?? "", /^session worker failed: UnsupportedOperation: /u)
+      }).pipe(Effect.provide(worker.pipe(Layer.provide(layer), Layer.provideMerge(log.layer))))
+    }
+  )
 
   it.effect.prop(
     "R4.7 R4.1 whatever fails and however long it takes: in order, one at a time, nothing lost",
