@@ -48,15 +48,22 @@ const read = <A>(key: string, config: Config.Config<A>) =>
     QueueError.configurationInvalid(key, "cannot be read")
   )
 
-/** What the text says is never in an error: it may be a key in the wrong place. */
-const parse = (entry: string): KeyProviderMemory.KeyOptions | undefined => {
+const keyRule = "must be id:base64 of 32 bytes (openssl rand -base64 32 makes such a key)"
+
+/** The key, or what is wrong. What the text says is never in it: it may be a key in the wrong place. */
+const parse = (entry: string): Result.Result<KeyProviderMemory.KeyOptions, string> => {
   const colon = entry.lastIndexOf(":")
   const bytes = Base64.decode(entry.slice(colon + 1))
   const id = entry.slice(0, Math.max(0, colon)).trim()
-  return id === "" || Result.isFailure(bytes) || bytes.success.byteLength !== 32
-    ? undefined
-    : { id, material: Redacted.make(bytes.success) }
+  if (id === "") return Result.fail(`${keyRule}, and has no id before a colon`)
+  if (Result.isFailure(bytes)) return Result.fail(`${keyRule}, and is no base64 behind its id`)
+  const { byteLength } = bytes.success
+  return byteLength === 32
+    ? Result.succeed({ id, material: Redacted.make(bytes.success) })
+    : Result.fail(`${keyRule}, and has ${byteLength} ${byteLength === 1 ? "byte" : "bytes"}`)
 }
+
+const missingRule = "id:base64 of 32 bytes (openssl rand -base64 32), with commas between"
 
 /** The queues with keys of their own; what is no id is never in an error, as above. */
 const queueKeys = Effect.fnUntraced(function* (ids: ReadonlySet<string>) {
@@ -117,15 +124,21 @@ export const make: Effect.Effect<KeyProvider.Service, QueueError.QueueError, Sco
   Effect.gen(function* () {
     const given = yield* read(keysVariable, Config.Redacted(keysVariable))
     if (Option.isNone(given)) {
-      return yield* invalid(keysVariable, "is missing: id:base64, with commas between")
+      return yield* invalid(keysVariable, `is missing: ${missingRule}`)
     }
     const keys: Array<KeyProviderMemory.KeyOptions> = []
     for (const [index, entry] of Redacted.value(given.value).split(",").entries()) {
       const key = parse(entry.trim())
-      if (key === undefined) {
-        return yield* invalid(keysVariable, `key ${index + 1} must be id:base64 of 32 bytes`)
+      const place = `key ${index + 1}`
+      if (Result.isFailure(key)) return yield* invalid(keysVariable, `${place} ${key.failure}`)
+      const same = keys.findIndex(({ id }) => id === key.success.id)
+      if (same !== -1) {
+        return yield* invalid(
+          keysVariable,
+          `${place} has the id of key ${same + 1}; each id stands there once`
+        )
       }
-      keys.push(key)
+      keys.push(key.success)
     }
     const current = yield* read(currentVariable, Config.String(currentVariable))
     if (Option.isNone(current) && keys.length > 1) {

@@ -80,16 +80,25 @@ describe("KeyProviderEnvironment", () => {
     Effect.gen(function* () {
       const missing = yield* problemOf({})
       assert.include(missing, "QUEUE_CRYPTO_KEYS is missing")
-      for (const entry of [
-        "hunter2",
-        "k:hunter2",
-        "k:aHVudGVyMg==",
-        `:${base64(1)}`,
-        base64(1),
-        ""
-      ]) {
+      assert.include(missing, "openssl rand -base64 32")
+      const noId = "has no id before a colon"
+      const entries: ReadonlyArray<readonly [string, string]> = [
+        ["hunter2", noId],
+        ["k:hunter2", "is no base64 behind its id"],
+        ["k:aHVudGVyMg==", "has 7 bytes"],
+        ["k:aA==", "has 1 byte"],
+        ["k:", "has 0 bytes"],
+        [`:${base64(1)}`, noId],
+        [base64(1), noId],
+        ["", noId]
+      ]
+      for (const [entry, why] of entries) {
         const problem = yield* problemOf({ QUEUE_CRYPTO_KEYS: `ok:${base64(1)},${entry}` })
-        assert.strictEqual(problem, "QUEUE_CRYPTO_KEYS key 2 must be id:base64 of 32 bytes")
+        assert.strictEqual(
+          problem,
+          "QUEUE_CRYPTO_KEYS key 2 must be id:base64 of 32 bytes " +
+            `(openssl rand -base64 32 makes such a key), and ${why}`
+        )
       }
       const two = `a:${base64(1)},b:${base64(2)}`
       assert.include(
@@ -100,13 +109,15 @@ describe("KeyProviderEnvironment", () => {
         yield* problemOf({ QUEUE_CRYPTO_KEYS: two, QUEUE_CRYPTO_CURRENT_KEY: "c" }),
         "QUEUE_CRYPTO_CURRENT_KEY is no key of QUEUE_CRYPTO_KEYS"
       )
-      assert.include(
-        yield* problemOf({
-          QUEUE_CRYPTO_KEYS: `a:${base64(1)},a:${base64(2)}`,
-          QUEUE_CRYPTO_CURRENT_KEY: "a"
-        }),
-        "stands there twice"
-      )
+      for (const current of [{ QUEUE_CRYPTO_CURRENT_KEY: "a" }, {}]) {
+        assert.strictEqual(
+          yield* problemOf({
+            QUEUE_CRYPTO_KEYS: `a:${base64(1)},b:${base64(2)},a:${base64(3)}`,
+            ...current
+          }),
+          "QUEUE_CRYPTO_KEYS key 3 has the id of key 1; each id stands there once"
+        )
+      }
       const broken = ConfigProvider.make(() =>
         Effect.fail(new ConfigProvider.SourceError({ message: "the source is gone" }))
       )

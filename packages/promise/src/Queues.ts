@@ -78,7 +78,7 @@ export interface Options {
   readonly provider: Provider | { readonly [name: string]: ProviderSelection.Load<never> }
   /** The provider where `QUEUE_PROVIDER` is not set; the name of a loader. Default: it must be set. */
   readonly orElse?: string
-  /** The queues that `health` asks. Default: none. */
+  /** The queues that `readiness` asks. Default: none, and its status is `unknown`. */
   readonly healthOf?: ReadonlyArray<string>
   /**
    * How long `receive` and `acceptSession` wait when the call does not say. Default:
@@ -113,7 +113,10 @@ export interface Options {
  * @category models
  * @since 0.1.0
  */
-export type Report = Plain<Health.Report>
+export interface Report extends Omit<Plain<Health.Report>, "status"> {
+  /** `down` if one queue is; `unknown` if `healthOf` names none that could be asked. */
+  readonly status: Health.Report["status"] | "unknown"
+}
 
 const isLayer = (provider: Options["provider"]): provider is Provider => Layer.isLayer(provider)
 
@@ -219,10 +222,14 @@ export class Queues implements AsyncDisposable {
     return this.#client.capabilities(nameOf(name))
   }
 
-  /** Whether messages can be sent to the queues of `healthOf` and received from them; never rejected. */
+  /**
+   * Whether messages can be sent to the queues of `healthOf` and received from them; never rejected.
+   * Without `healthOf` it is `unknown`: those that `queue` opened are not asked, since a right to send
+   * is none to look.
+   */
   readiness(): Promise<Report> {
     return this.#runner.run(
-      Health.Health.use(({ readiness }) => Effect.map(readiness, plain<Health.Report>))
+      Health.Health.use(({ readiness }) => Effect.map(readiness, readinessOf))
     )
   }
 
@@ -241,6 +248,12 @@ export class Queues implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** Of no queue nothing is known. */
+const readinessOf = (report: Health.Report): Report => {
+  const { queues, status } = plain(report)
+  return { queues, status: queues.length === 0 ? "unknown" : status }
 }
 
 const nameOf = (name: string): QueueName.QueueName => Effect.runSync(QueueName.make(name))

@@ -16,6 +16,21 @@ describe("Queues", () => {
     assert.strictEqual(queues.capabilities("events").sessions, "native")
   })
 
+  it("R9.3 of queues that it was not given it knows nothing, and does not say that they are up", async () => {
+    await using queues = await open()
+    queues.queue("orders")
+    assert.deepStrictEqual(await queues.readiness(), { status: "unknown", queues: [] })
+    assert.strictEqual((await queues.liveness()).status, "up")
+    await using missing = await open({ healthOf: ["nowhere"] })
+    assert.strictEqual((await missing.readiness()).status, "down")
+  })
+
+  it("R10.1 an option of resilience that is none is refused by its name", async () => {
+    const misspelt = { attempts: 2, attemps: 2 }
+    const refused = await rejected(open({ resilience: { retry: misspelt } }))
+    assert.match(String(refused), /retry\.attemps: is no option/u)
+  })
+
   it("R10.4 closing drains consumers, gives sessions up, ends waits, and refuses what comes", async () => {
     const queues = await open()
     const orders = queues.queue("orders")

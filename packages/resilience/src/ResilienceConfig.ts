@@ -28,7 +28,7 @@
 import {
   Configuration,
   Defaults,
-  type QueueError,
+  QueueError,
   type QueueProvider,
   Setting
 } from "@queue-runtime/core"
@@ -191,10 +191,56 @@ const schema = Schema.Struct({
  */
 export const section: Configuration.Section<typeof schema.Type> = { root: "", schema }
 
+/** Every option of the code; an option that is none is misspelt. */
+const known: { readonly [Part in keyof ResilienceConfig]: ReadonlyArray<string> } = {
+  retry: Object.keys(retry.fields),
+  timeout: Object.keys(timeout.fields),
+  breaker: [...Object.keys(breaker.fields), "queuesMax"]
+}
+
+const parts = ["retry", "timeout", "breaker"] as const
+
+const stranger = (
+  at: string,
+  options: object,
+  names: ReadonlyArray<string>
+): QueueError.QueueError | undefined => {
+  const name = Object.keys(options).find((one) => !names.includes(one))
+  if (name === undefined) return undefined
+  return QueueError.validationFailed(at + name, `is no option; there are: ${names.join(", ")}`)
+}
+
+const checked = (
+  overrides: Partial<ResilienceConfig>
+): Effect.Effect<void, QueueError.QueueError> => {
+  const problems = [
+    stranger("", overrides, parts),
+    ...parts.map((part) => stranger(`${part}.`, overrides[part] ?? {}, known[part]))
+  ]
+  const first = problems.find((problem) => problem !== undefined)
+  return first === undefined ? Effect.void : Effect.fail(first)
+}
+
+/** A policy names its own option; here it is one of a part. */
+const partOf =
+  (part: keyof ResilienceConfig) =>
+  <A, R>(policy: Layer.Layer<A, QueueError.QueueError, R>) =>
+    policy.pipe(
+      Layer.catch((error) => {
+        const { reason } = error
+        const named =
+          reason._tag === "ValidationFailed"
+            ? QueueError.validationFailed(`${part}.${reason.field}`, reason.problem)
+            : error
+        return Layer.effectContext(Effect.fail(named))
+      })
+    )
+
 /**
  * Reads the settings; what code says wins over the environment.
  *
- * **Errors** ConfigurationInvalid naming the variable and its rule.
+ * **Errors** ConfigurationInvalid naming the variable and its rule; ValidationFailed for an option of the
+ * code that there is none of, naming those that there are.
  *
  * **Example** (One variable, one option)
  *
@@ -217,7 +263,7 @@ export const section: Configuration.Section<typeof schema.Type> = { root: "", sc
 export const read = (
   overrides: Partial<ResilienceConfig> = {}
 ): Effect.Effect<ResilienceConfig, QueueError.QueueError> =>
-  Effect.map(Configuration.read(section), (environment) => ({
+  Effect.map(Effect.andThen(checked(overrides), Configuration.read(section)), (environment) => ({
     retry: { ...environment.retry, ...overrides.retry },
     timeout: { ...environment.timeout, ...overrides.timeout },
     breaker: { ...environment.breaker, ...overrides.breaker }
@@ -226,7 +272,8 @@ export const read = (
 /**
  * The three policies around the provider below, in their order: circuit breaker, retry, time-out.
  *
- * **Errors** ConfigurationInvalid for a variable, ValidationFailed for an option of the code.
+ * **Errors** ConfigurationInvalid for a variable, ValidationFailed for an option of the code, by its path:
+ * `retry.attempts`.
  *
  * @category layers
  * @since 0.1.0
@@ -240,9 +287,9 @@ export const layer = (
 > =>
   Layer.unwrap(
     Effect.map(read(overrides), (config) =>
-      CircuitBreaker.layer(config.breaker).pipe(
-        Layer.provide(Retry.layer(config.retry)),
-        Layer.provide(Timeout.layer(config.timeout))
+      partOf("breaker")(CircuitBreaker.layer(config.breaker)).pipe(
+        Layer.provide(partOf("retry")(Retry.layer(config.retry))),
+        Layer.provide(partOf("timeout")(Timeout.layer(config.timeout)))
       )
     )
   )

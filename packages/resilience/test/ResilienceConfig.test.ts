@@ -18,6 +18,13 @@ const read = (
     ConfigProvider.fromUnknown(environment)
   )
 
+/** The compiler asks for one that is new. */
+type AllOptions = {
+  readonly [Part in keyof ResilienceConfig.ResilienceConfig]: Required<
+    ResilienceConfig.ResilienceConfig[Part]
+  >
+}
+
 const environment = {
   QUEUE_RETRY_STRATEGY: "linear",
   QUEUE_MAX_RETRY_ATTEMPTS: "7",
@@ -193,6 +200,78 @@ describe("ResilienceConfig", () => {
       assert.strictEqual(variable.reason._tag, "ConfigurationInvalid")
       const option = yield* fail(built({}, scripted, { retry: { jitter: 3 } }))
       assert.strictEqual(option.reason._tag, "ValidationFailed")
+    })
+  )
+
+  const refused: ReadonlyArray<readonly [object, string]> = [
+    [{ rety: {} }, "rety: is no option; there are: retry, timeout, breaker"],
+    [
+      { breaker: { failureMax: 3 } },
+      "breaker.failureMax: is no option; there are: failuresMax, openDuration, successes, " +
+        "probesMax, queuesMax"
+    ],
+    [
+      { retry: { attemps: 3 } },
+      "retry.attemps: is no option; there are: strategy, attempts, initial, factor, max, jitter, " +
+        "totalMax, unsureSends"
+    ],
+    [
+      { timeout: { sends: "1 second" } },
+      "timeout.sends: is no option; there are: send, settle, renewLock, peek, sessionState, " +
+        "receiveMargin"
+    ],
+    [{ retry: { attempts: 0 } }, "retry.attempts: must be a whole number of at least 1"],
+    [
+      { timeout: { peek: 0 } },
+      "timeout.peek: must be a finite duration of 1ms or more, such as 30 seconds"
+    ],
+    [{ breaker: { probesMax: 0 } }, "breaker.probesMax: must be a whole number of at least 1"],
+    [{ breaker: { queuesMax: 0 } }, "breaker.queuesMax: must be a whole number of at least 1"]
+  ]
+
+  it.effect(
+    "R10.1 an option of the code that is none, or out of its range, is named by its path",
+    () =>
+      Effect.gen(function* () {
+        for (const [overrides, problem] of refused) {
+          const layer = built({}, Scripted.make(), overrides)
+          const error = yield* Effect.flip(Effect.scoped(Effect.asVoid(Layer.build(layer))))
+          assert.strictEqual(error.message, `ValidationFailed: ${problem}`)
+        }
+      })
+  )
+
+  it.effect("R10.1 every option there is may be given", () =>
+    Effect.gen(function* () {
+      const config: AllOptions = {
+        retry: {
+          strategy: "fixed",
+          attempts: 2,
+          initial: "1 second",
+          factor: 2,
+          max: "2 seconds",
+          jitter: 0,
+          totalMax: "1 minute",
+          unsureSends: "fail"
+        },
+        timeout: {
+          send: "1 second",
+          settle: "1 second",
+          renewLock: "1 second",
+          peek: "1 second",
+          sessionState: "1 second",
+          receiveMargin: "1 second"
+        },
+        breaker: {
+          failuresMax: 2,
+          openDuration: "1 second",
+          successes: 1,
+          probesMax: 1,
+          queuesMax: 3
+        }
+      }
+      assert.deepStrictEqual(yield* read({}, config), config)
+      yield* Effect.scoped(Effect.asVoid(Layer.build(built({}, Scripted.make(), config))))
     })
   )
 })

@@ -28,8 +28,7 @@ const numbers = { Closed: 0, HalfOpen: 1, Open: 2 } as const
 
 const why = (exit: Exit.Exit<unknown, unknown>): string => {
   if (Exit.isSuccess(exit)) return "failures inside a batch"
-  const { description, reason } = HandlerFailure.describe(Cause.squash(exit.cause))
-  return `${reason}: ${description}`
+  return HandlerFailure.format(HandlerFailure.describe(Cause.squash(exit.cause)))
 }
 
 /** The line of the log for each change. */
