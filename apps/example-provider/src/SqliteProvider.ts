@@ -15,11 +15,10 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { QueueError, QueueProvider } from "@queue-runtime/core"
+import { Options, QueueError, QueueProvider } from "@queue-runtime/core"
 import { Link } from "./internal/connection.ts"
 import * as service from "./internal/service.ts"
 import * as SqliteClient from "./SqliteClient.ts"
@@ -94,7 +93,7 @@ export const layer = (
   Layer.provideMerge(Layer.effect(QueueProvider.QueueProvider, make), SqliteClient.layer(options))
 
 /**
- * {@link layer} with its options from configuration.
+ * {@link layer} with its options from configuration: each is a `Config`, or stands here as it is.
  *
  * **Errors** ConfigurationInvalid, for what cannot be read too
  *
@@ -102,10 +101,10 @@ export const layer = (
  * @since 0.1.0
  */
 export const layerConfig = (
-  options: Config.Wrap<SqliteConfig.Options>
+  options: Options.Configured<SqliteConfig.Options>
 ): Layer.Layer<QueueProvider.QueueProvider | SqliteClient.SqliteClient, QueueError.QueueError> =>
   Layer.unwrap(
-    Config.unwrap(options).pipe(
+    Options.read<SqliteConfig.Options>(options).pipe(
       Effect.mapError((error) => QueueError.configurationInvalid("options", error.message)),
       Effect.map(layer)
     )

@@ -11,6 +11,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Defaults, type Operation, type QueueError, QueueName, Setting } from "@queue-runtime/core"
+import type { Options as CoreOptions } from "@queue-runtime/core"
 
 const { defaulted, described } = Setting
 
@@ -221,7 +222,7 @@ export type MemoryConfig = typeof MemoryConfig.Type
  * @category models
  * @since 0.1.0
  */
-export type Options = typeof MemoryConfig.Encoded
+export type Options = CoreOptions.Given<typeof MemoryConfig.Encoded>
 
 const decodeConfig = Setting.decodeOptions(MemoryConfig)
 

@@ -21,11 +21,10 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { QueueError, QueueProvider } from "@queue-runtime/core"
+import { Options, QueueError, QueueProvider } from "@queue-runtime/core"
 import type { Broker } from "./internal/broker.ts"
 import { Connection } from "./internal/connection.ts"
 import { connectionClosed } from "./internal/errors.ts"
@@ -114,18 +113,34 @@ export const layer = (
   Layer.provideMerge(Layer.effect(QueueProvider.QueueProvider, make), MemoryClient.layer(options))
 
 /**
- * {@link layer} with its options from configuration.
+ * {@link layer} with its options from configuration: each is a `Config`, or stands here as it is.
  *
  * **Errors** ConfigurationInvalid, for what cannot be read too
+ *
+ * **Example** (The bound from configuration, the queues in code)
+ *
+ * ```ts
+ * import { QueueProvider } from "@queue-runtime/core"
+ * import { MemoryProvider } from "@queue-runtime/provider-memory"
+ * import { Config, ConfigProvider, Effect, Layer } from "effect"
+ *
+ * const layer = MemoryProvider.layerConfig({
+ *   messagesMax: Config.Int("MESSAGES_MAX"),
+ *   queues: { orders: { lockDuration: "1 minute" } }
+ * })
+ * const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({ MESSAGES_MAX: "1000" }))
+ * const name = QueueProvider.QueueProvider.useSync((provider) => provider.name)
+ * Effect.runSync(Effect.provide(name, Layer.provide(layer, environment))) // => "memory"
+ * ```
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerConfig = (
-  options: Config.Wrap<MemoryConfig.Options>
+  options: Options.Configured<MemoryConfig.Options>
 ): Layer.Layer<QueueProvider.QueueProvider | MemoryClient.MemoryClient, QueueError.QueueError> =>
   Layer.unwrap(
-    Config.unwrap(options).pipe(
+    Options.read<MemoryConfig.Options>(options).pipe(
       Effect.mapError((error) => QueueError.configurationInvalid("options", error.message)),
       Effect.map(layer)
     )
