@@ -91,11 +91,8 @@ const fewSessions = 500
 
 /** Nanoseconds of this thread's processor, from now on. */
 const thread = () => {
-  const before = process.threadCpuUsage()
-  return Effect.sync(() => {
-    const { system, user } = process.threadCpuUsage(before)
-    return (user + system) * 1_000
-  })
+  const before = measure.threadCpu()
+  return Effect.sync(() => (measure.threadCpu() - before) * 1_000)
 }
 
 const handler = () => Effect.void
