@@ -1261,6 +1261,39 @@ describe("SessionWorker", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect(
+    "R4.6 a session that is asked back is given up though more of it is there at once",
+    () => {
+      const { layer } = world()
+      const journal = new Journal()
+      let isAsked = false
+      let holds = 0
+      const lifecycle = Effect.map(SessionLifecycle.SessionLifecycle, (own) => ({
+        ...own,
+        opened: (...[name, sessionId, ask]: Parameters<typeof own.opened>) => {
+          holds++
+          return Effect.tap(own.opened(name, sessionId, ask), () => {
+            if (isAsked) return Effect.void
+            isAsked = true
+            return ask
+          })
+        }
+      }))
+      return Effect.gen(function* () {
+        yield* send("A", "1", "2", "3")
+        const worker = yield* Effect.provideService(
+          start(journal, { concurrency: 1, prefetch: 1 }),
+          SessionLifecycle.SessionLifecycle,
+          yield* lifecycle
+        )
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(worker)
+        assert.deepStrictEqual(journal.done, ["A:1", "A:2", "A:3"])
+        assert.strictEqual(holds, 2)
+      }).pipe(Effect.provide(Layer.merge(layer, SessionLifecycle.layer())))
+    }
+  )
+
   it.effect("R5.6 R4.6 a session that is asked back in a pause is given up", () => {
     const { layer } = world()
     return Effect.gen(function* () {
