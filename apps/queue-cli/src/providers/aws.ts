@@ -64,20 +64,10 @@ const checkDeadLetters = (
   queue: QueueName.QueueName
 ): Effect.Effect<ReadonlyArray<Finding>> => {
   const subject = `dead letters of ${queue}`
-  const main = client.queueOf(QueueAddress.queue(queue))
   const dead = client.queueOf(QueueAddress.deadLetter(queue))
-  return findings.look(subject, Effect.all({ main, dead }), (found) => {
-    if (found.main.isFifo !== found.dead.isFifo) {
-      return [
-        findings.problem(
-          subject,
-          `one of ${found.main.url} and ${found.dead.url} is FIFO and the other is not`,
-          "a FIFO queue needs a FIFO dead-letter queue, and a standard one a standard one"
-        )
-      ]
-    }
-    return Capabilities.isSupported(provider.capabilities(queue).deadLetter)
-      ? [findings.ok(subject, found.dead.url)]
+  return findings.look(subject, dead, ({ url }) =>
+    Capabilities.isSupported(provider.capabilities(queue).deadLetter)
+      ? [findings.ok(subject, url)]
       : [
           findings.warning(
             subject,
@@ -85,7 +75,7 @@ const checkDeadLetters = (
             "name it: QUEUE_DLQ_NAME, aws.queues.<name>.deadLetter"
           )
         ]
-  })
+  )
 }
 
 /** A second provider that refuses what this one only warns of. */
