@@ -263,7 +263,7 @@ export const make = Effect.fnUntraced(function* (
         ): Effect.Effect<ReadonlyArray<Message.Stamped>, QueueError.QueueError> => {
           const message = messages[index]
           if (message === undefined) return Effect.succeed(measured(sealed))
-          return Effect.flatMap(sealer.seal(tools, mode, key, message, now), (one) => {
+          return sealer.seal(tools, mode, key, message, now, (one) => {
             sealed.push(one)
             return sealFrom(index + 1)
           })
@@ -324,7 +324,12 @@ export const make = Effect.fnUntraced(function* (
     Effect.withFiber((fiber) => {
       const clock = fiber.getRef(Clock.Clock)
       const start = clock.monotonicTimeNanosUnsafe()
-      const own = policy.of(queue)
+      const open = sealer.opener<ReceivedMessage.ReceivedMessage>(
+        tools,
+        queue,
+        policy.of(queue),
+        false
+      )
       const found: Array<ReceivedMessage.ReceivedMessage> = []
 
       const end = (): Effect.Effect<ReadonlyArray<ReceivedMessage.ReceivedMessage>> => {
@@ -335,7 +340,7 @@ export const make = Effect.fnUntraced(function* (
       const openFrom = (index: number): ReturnType<typeof end> => {
         const message = messages[index]
         if (message === undefined) return end()
-        return Effect.flatMap(sealer.open(tools, queue, own, message, false), (opened) =>
+        return open(message, (opened) =>
           opened._tag === "Opened" ? take(index, opened.message) : troubled(index, message, opened)
         )
       }
@@ -364,11 +369,16 @@ export const make = Effect.fnUntraced(function* (
     message: M
   ): Effect.Effect<M> => {
     const own = policy.of(queue)
-    return Effect.map(sealer.open(tools, queue, own, message, true), (opened) => {
+    return sealer.opener<M>(
+      tools,
+      queue,
+      own,
+      true
+    )(message, (opened) => {
       const found = opened._tag === "Plaintext" ? admitted(opened, own) : opened
-      if (found._tag === "Opened") return found.message
+      if (found._tag === "Opened") return Effect.succeed(found.message)
       const attributes = { ...message.attributes, [attributeNames.unopened]: whyNot(found) }
-      return { ...message, attributes }
+      return Effect.succeed({ ...message, attributes })
     })
   }
 

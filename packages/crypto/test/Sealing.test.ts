@@ -20,6 +20,7 @@ import {
   Fiber,
   Layer,
   Option,
+  Redacted,
   Result,
   Schema
 } from "effect"
@@ -27,7 +28,7 @@ import { TestClock } from "effect/testing"
 import { MemoryProvider } from "@queue-runtime/provider-memory"
 import { KeyProviderMemory, NodeCrypto, Sealing } from "../src/index.ts"
 import * as sealer from "../src/internal/sealer.ts"
-import { keyOf, keys, makeTools, message, seal, session, text } from "./support.ts"
+import { keyOf, keys, makeTools, message, open, policy, seal, session, text } from "./support.ts"
 import * as World from "./support/world.ts"
 
 const { accept, address, all, dead, ordered, orders, putAside, textsOf } = World
@@ -528,13 +529,9 @@ describe("Sealing: nonces", () => {
       const sealed = yield* seal(own, "encrypt", message("a", { id: "m-7" }))
       const enqueuedAt = yield* DateTime.now
       const taken = { ...sealed, deliveryCount: 1, enqueuedAt }
-      const policy = {
-        mode: "encrypt",
-        plaintext: "reject",
-        nonceWindow: Duration.minutes(1)
-      } as const
-      yield* sealer.open(tools, orders, policy, taken, false)
-      yield* sealer.open(tools, orders, policy, { ...taken, sequenceNumber: 5n }, false)
+      const tracking = policy({ nonceTracking: true, nonceWindow: "1 minute" })
+      yield* open(tools, tracking, taken)
+      yield* open(tools, tracking, { ...taken, sequenceNumber: 5n })
       assert.deepStrictEqual(claimed, ["m-7 0", "5"])
     })
   )
@@ -585,12 +582,47 @@ describe("Sealing: keys", () => {
       ]
       yield* own.replace(keys("k3"))
       const gone = { ...makeTools(own), keys: { ...own, byId: () => Effect.succeedSome(key) } }
-      const policy = { mode: "sign", plaintext: "reject" } as const
+      const signing = policy({ mode: "sign" })
       for (const body of bodies) {
         const taken = { ...body, deliveryCount: 1, enqueuedAt: yield* DateTime.now }
-        const opened = yield* sealer.open(gone, orders, policy, taken, false)
+        const opened = yield* open(gone, signing, taken)
         assert.strictEqual(opened._tag, "Later")
       }
+    })
+  )
+
+  it.effect("R8.7 the key of one call is looked up once, and again when it was wiped since", () =>
+    Effect.gen(function* () {
+      const own = yield* KeyProviderMemory.make(keys("k1"))
+      const key = yield* own.current(orders)
+      const copies: Array<Uint8Array> = []
+      const looking = {
+        ...own,
+        byId: () =>
+          Effect.sync(() => {
+            const copy = Uint8Array.from(Redacted.value(key.material))
+            copies.push(copy)
+            return Option.some({ ...key, material: Redacted.make(copy) })
+          })
+      }
+      const messages = ["a", "b", "c"].map((body, index) => message(body, { id: `m-${index}` }))
+      const sealed = yield* Effect.forEach(messages, (one) => seal(own, "encrypt", one))
+      const enqueuedAt = yield* DateTime.now
+      const openAll = Effect.fnUntraced(function* (before: Effect.Effect<void>) {
+        const opening = sealer.opener<sealer.Taken>(makeTools(looking), orders, policy(), false)
+        const bodies: Array<string> = []
+        for (const one of sealed) {
+          const opened = yield* opening({ ...one, deliveryCount: 1, enqueuedAt }, Effect.succeed)
+          bodies.push(opened._tag === "Opened" ? text(opened.message.body) : opened._tag)
+          yield* before
+        }
+        return bodies
+      })
+      assert.deepStrictEqual(yield* openAll(Effect.void), ["a", "b", "c"])
+      assert.strictEqual(copies.length, 1)
+      const wipe = Effect.sync(() => copies.at(-1)?.fill(0))
+      assert.deepStrictEqual(yield* openAll(Effect.asVoid(wipe)), ["a", "b", "c"])
+      assert.strictEqual(copies.length, 4)
     })
   )
 
@@ -623,7 +655,8 @@ describe("Sealing: keys", () => {
           "encrypt",
           yield* world.keys.current(ordered),
           message("a"),
-          0
+          0,
+          Effect.succeed
         )
       )
       assert.deepStrictEqual(yield* world.sealed.receive(address, all), [])

@@ -228,14 +228,15 @@ describe("Sealing: options", () => {
       }
       const id = "ü".repeat(max / 2)
       const own = yield* KeyProviderMemory.make({ keys: [{ ...keyOf("k"), id }], current: id })
-      const header = envelope.encodeHeader({
+      const header = {
         mode: "sealed",
         key: yield* own.current(orders),
         sealedAt: 2 ** 40 + 5,
         delay: 2 ** 33,
         nonce: new Uint8Array(12)
-      })
-      const read = envelope.decode(envelope.concat(header, new Uint8Array(16)), "sealed")
+      } as const
+      const bound = envelope.encode(header, message("a"))
+      const read = envelope.decode(envelope.join(bound, new Uint8Array(16)), "sealed")
       assert.isTrue(Result.isSuccess(read))
       const decoded = Option.getOrThrow(Result.getSuccess(read)).header
       assert.deepInclude(decoded, { sealedAt: 2 ** 40 + 5, delay: 2 ** 33, key: { id } })

@@ -3,9 +3,9 @@ import { type QueueError, Verdict } from "@queue-runtime/core"
 import { DateTime, Effect, Random, Result } from "effect"
 import { KeyProviderMemory } from "../src/index.ts"
 import * as envelope from "../src/internal/envelope.ts"
-import * as sealer from "../src/internal/sealer.ts"
+import type * as sealer from "../src/internal/sealer.ts"
 import * as World from "./support/world.ts"
-import { keys, makeTools, message, policy, queue, seal, session, taken } from "./support.ts"
+import { keys, makeTools, message, open, policy, seal, session, taken } from "./support.ts"
 
 const epoch = DateTime.makeUnsafe(0)
 
@@ -15,7 +15,7 @@ const withKeys = (
   Effect.scoped(Effect.flatMap(KeyProviderMemory.make(keys("k1")), f))
 
 const openWith = (own: KeyProviderMemory.Service, of: sealer.Taken) =>
-  sealer.open(makeTools(own), queue, policy(), of, false)
+  open(makeTools(own), policy(), of)
 
 const flipped = (body: Uint8Array, bit: number): Uint8Array => {
   const copy = Uint8Array.from(body)
@@ -94,13 +94,7 @@ describe("R8.4 tampering", () => {
         const signed = yield* seal(own, "sign", message("readable"))
         const name = "queue-runtime-signature"
         const signature = Buffer.from(signed.attributes[name] ?? "", "base64url")
-        const opened = yield* sealer.open(
-          makeTools(own),
-          queue,
-          policy({ mode: "sign" }),
-          taken(signed, epoch),
-          false
-        )
+        const opened = yield* open(makeTools(own), policy({ mode: "sign" }), taken(signed, epoch))
         assert.strictEqual(opened._tag, "Opened")
         for (let bit = 0; bit < signed.body.byteLength * 8; bit++) {
           const body = flipped(signed.body, bit)
@@ -137,14 +131,17 @@ describe("R8.4 tampering", () => {
   )
 
   it("R8.4 the decoder answers a million random and mutated inputs, and never throws", () => {
-    const header = envelope.encodeHeader({
-      mode: "sealed",
-      key: { id: "k1", wrapped: new Uint8Array(9) },
-      sealedAt: 1,
-      delay: 0,
-      nonce: new Uint8Array(12)
-    })
-    const valid = envelope.concat(header, new Uint8Array(40))
+    const bound = envelope.encode(
+      {
+        mode: "sealed",
+        key: { id: "k1", wrapped: new Uint8Array(9) },
+        sealedAt: 1,
+        delay: 0,
+        nonce: new Uint8Array(12)
+      },
+      message("a")
+    )
+    const valid = envelope.join(bound, new Uint8Array(40))
     const words = new Uint32Array(24)
     const bytes = new Uint8Array(words.buffer)
     // A xorshift: the same inputs in every run.

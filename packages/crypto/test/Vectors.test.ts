@@ -3,8 +3,7 @@ import { DateTime, Effect, Option } from "effect"
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as sealer from "../src/internal/sealer.ts"
-import { makeTools, policy, queue } from "./support.ts"
+import { makeTools, open, policy } from "./support.ts"
 import * as Vectors from "./support/vectors.ts"
 
 const documented = readFileSync(
@@ -50,7 +49,7 @@ describe("the wire format", () => {
             ),
           ids: () => Effect.never
         })
-        const opened = yield* sealer.open(tools, queue, policy({ mode }), taken, false)
+        const opened = yield* open(tools, policy({ mode }), taken)
         assert.strictEqual(opened._tag, "Opened", vector.name)
         if (opened._tag === "Opened") assert.strictEqual(hex(opened.message.body), plaintext)
       }

@@ -61,8 +61,15 @@ export const seal = Effect.fnUntraced(function* (
   at = 0
 ): Effect.fn.Return<Message.Stamped, QueueError.QueueError> {
   const key = yield* provider.current(queue)
-  return yield* sealer.seal(makeTools(provider), mode, key, of, at)
+  return yield* sealer.seal(makeTools(provider), mode, key, of, at, Effect.succeed)
 })
+
+/** Opens one that was just delivered. */
+export const open = <M extends sealer.Taken>(
+  tools: sealer.Tools,
+  by: policies.Policy,
+  of: M
+): Effect.Effect<sealer.Opened<M>> => sealer.opener<M>(tools, queue, by, false)(of, Effect.succeed)
 
 /** The queue's side of a message, without a broker. */
 export const taken = (of: Message.Stamped, enqueuedAt: sealer.Taken["enqueuedAt"]): sealer.Taken =>

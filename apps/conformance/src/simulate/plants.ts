@@ -442,8 +442,8 @@ export const plants: ReadonlyArray<Plant> = [
     title: "a body goes out as it is beside its envelope",
     world: "stack",
     file: "crypto/src/internal/sealer.ts",
-    find: "      body: envelope.concat(header, ciphertext, tag)\n",
-    replace: "      body: message.body\n"
+    find: "      then({ ...message, body: envelope.join(bound, ciphertext, tag) })\n",
+    replace: "      then(message)\n"
   },
   {
     id: "seal-buries-for-a-missing-key",
@@ -451,8 +451,8 @@ export const plants: ReadonlyArray<Plant> = [
     title: "a message whose key is away for a moment is put aside",
     world: "stack",
     file: "crypto/src/internal/sealer.ts",
-    find: ": Effect.succeed(later(QueueError.make(failures.keyNotFound(key.id)))),",
-    replace: ": Effect.succeed(rejected(failures.keyNotFound(key.id))),"
+    find: "return then(later(QueueError.make(failures.keyNotFound(header.key.id))))",
+    replace: "return then(rejected(failures.keyNotFound(header.key.id)))"
   },
   {
     id: "seal-goes-on-behind-a-missing-key",

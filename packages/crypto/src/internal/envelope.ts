@@ -105,13 +105,23 @@ const prefixOf = (key: KeyProvider.KeyReference, mode: Mode): Uint8Array => {
   return made
 }
 
-export const encodeHeader = ({ delay, key, mode, nonce, sealedAt }: Header): Uint8Array => {
+/** What is bound to a body, of which the first bytes are the header that goes out. */
+export interface Bound {
+  /** Pooled: it is gone when its body is sealed. */
+  readonly data: Buffer
+  readonly headerSize: number
+}
+
+/** A header, and behind it the ids of its message. */
+export const encode = ({ delay, key, mode, nonce, sealedAt }: Header, ids: Ids): Bound => {
   const prefix = prefixOf(key, mode)
-  const bytes = Buffer.allocUnsafe(prefix.byteLength + 16 + nonceSize)
-  bytes.set(prefix)
-  const at = writeTime(bytes, prefix.byteLength, sealedAt)
-  bytes.set(nonce, writeTime(bytes, at, delay))
-  return bytes
+  const headerSize = prefix.byteLength + 16 + nonceSize
+  const data = Buffer.allocUnsafe(headerSize + sizeOf(ids))
+  data.set(prefix)
+  const at = writeTime(data, prefix.byteLength, sealedAt)
+  data.set(nonce, writeTime(data, at, delay))
+  writeIds(data, headerSize, ids)
+  return { data, headerSize }
 }
 
 const invalid = (detail: string) => Result.fail(failures.invalidEnvelope(detail))
@@ -229,21 +239,22 @@ export interface Ids {
 /** Stands for an id that is not there. */
 const absent = 0xffff_ffff
 
+const sizeOf = ({ correlationId, messageId, sessionId }: Ids): number =>
+  idSize(messageId) + idSize(sessionId) + idSize(correlationId)
+
+const writeIds = (bytes: Buffer, at: number, ids: Ids): void => {
+  const sessionAt = writeId(bytes, at, ids.messageId)
+  writeId(bytes, writeId(bytes, sessionAt, ids.sessionId), ids.correlationId)
+}
+
 /**
  * What is bound to a body: the header, then the message, session and correlation id, each behind its
  * length.
  */
 export const associatedData = (header: Uint8Array, ids: Ids): Uint8Array => {
-  const { correlationId, messageId, sessionId } = ids
-  const size = idSize(messageId) + idSize(sessionId) + idSize(correlationId)
-  // Pooled: it is gone when its body is sealed.
-  const bytes = Buffer.allocUnsafe(header.byteLength + size)
+  const bytes = Buffer.allocUnsafe(header.byteLength + sizeOf(ids))
   bytes.set(header)
-  writeId(
-    bytes,
-    writeId(bytes, writeId(bytes, header.byteLength, messageId), sessionId),
-    correlationId
-  )
+  writeIds(bytes, header.byteLength, ids)
   return bytes
 }
 
@@ -266,16 +277,35 @@ const writeText = (bytes: Buffer, from: number, text: string): number => {
   return text.length
 }
 
-/** One array of several. What is short comes from Node's pool: memory of its own costs more than sealing. */
+/** What is short comes from Node's pool: memory of its own costs more than sealing. */
+const pooled = (size: number): Uint8Array => {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(size)
+  return new Uint8Array(buffer, byteOffset, size)
+}
+
+/** One array of several. */
 export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   let size = 0
   for (const part of parts) size += part.byteLength
-  const { buffer, byteOffset } = Buffer.allocUnsafe(size)
-  const bytes = new Uint8Array(buffer, byteOffset, size)
+  const bytes = pooled(size)
   let at = 0
   for (const part of parts) {
     bytes.set(part, at)
     at += part.byteLength
   }
+  return bytes
+}
+
+/** The header, and what stands behind it. */
+export const join = (
+  { data, headerSize }: Bound,
+  body: Uint8Array,
+  end?: Uint8Array
+): Uint8Array => {
+  const endAt = headerSize + body.byteLength
+  const bytes = pooled(endAt + (end?.byteLength ?? 0))
+  data.copy(bytes, 0, 0, headerSize)
+  bytes.set(body, headerSize)
+  if (end !== undefined) bytes.set(end, endAt)
   return bytes
 }

@@ -53,32 +53,36 @@ export const expiryOf = (
         `seals nothing since ${DateTime.formatIso(notAfter)}; make a new key the current one`
       )
 
-/** Seals or signs one message. */
-export const seal = (
+/**
+ * Seals or signs one message. `then` is what comes next: an effect of its own to hand the message over
+ * takes a fiftieth of sealing.
+ */
+export const seal = <A>(
   { cipher }: Tools,
   mode: Exclude<Policy["mode"], "off">,
   key: KeyProvider.Key,
   message: Message.Stamped,
-  now: number
-): Effect.Effect<Message.Stamped, QueueError.QueueError> => {
+  now: number,
+  then: (sealed: Message.Stamped) => Effect.Effect<A, QueueError.QueueError>
+): Effect.Effect<A, QueueError.QueueError> => {
   const delay = delayOf(message, now)
   return Effect.flatMap(cipher.nonce, (nonce) => {
     if (mode === "sign") {
-      const header = envelope.encodeHeader({ mode: "signed", key, sealedAt: now, delay, nonce })
-      const data = envelope.concat(envelope.associatedData(header, message), message.body)
-      return Effect.map(cipher.sign(key, data), (signature) => {
-        const text = Base64Url.encode(envelope.concat(header, signature))
+      const header = { mode: "signed", key, sealedAt: now, delay, nonce } as const
+      const bound = envelope.encode(header, message)
+      const data = envelope.concat(bound.data, message.body)
+      return Effect.flatMap(cipher.sign(key, data), (signature) => {
+        const text = Base64Url.encode(envelope.join(bound, signature))
         const attributes = { ...message.attributes, [attributeNames.signature]: text }
-        return { ...message, attributes }
+        return then({ ...message, attributes })
       })
     }
-    const header = envelope.encodeHeader({ mode: "sealed", key, sealedAt: now, delay, nonce })
-    const associatedData = envelope.associatedData(header, message)
-    const sealing = cipher.encrypt(key, { nonce, plaintext: message.body, associatedData })
-    return Effect.map(sealing, ({ ciphertext, tag }) => ({
-      ...message,
-      body: envelope.concat(header, ciphertext, tag)
-    }))
+    const header = { mode: "sealed", key, sealedAt: now, delay, nonce } as const
+    const bound = envelope.encode(header, message)
+    const input = { nonce, plaintext: message.body, associatedData: bound.data }
+    return Effect.flatMap(cipher.encrypt(key, input), ({ ciphertext, tag }) =>
+      then({ ...message, body: envelope.join(bound, ciphertext, tag) })
+    )
   })
 }
 
@@ -143,24 +147,28 @@ const expired = (header: envelope.Header, maxAge: Duration.Duration): failures.F
     Duration.format(maxAge)
   )
 
+/** What comes next for a message, whatever became of it. */
+type Then<M, A> = (opened: Opened<M>) => Effect.Effect<A>
+
 /** Freshness and nonce, of what is proved to be untampered. */
-const judged = <M extends Taken>(
+const judge = <M extends Taken, A>(
   { nonces }: Tools,
   queue: QueueName.QueueName,
   { freshness, nonceWindow }: Policy,
   header: envelope.Header,
-  opened: Handed<M>
-): Proving<M> => {
+  opened: Handed<M>,
+  then: Then<M, A>
+): Effect.Effect<A> => {
   const { message } = opened
   if (freshness !== undefined && isStale(header, message, freshness)) {
-    return Effect.succeed(rejected(expired(header, freshness.maxAge)))
+    return then(rejected(expired(header, freshness.maxAge)))
   }
-  if (nonces === undefined || nonceWindow === undefined) return Effect.succeed(opened)
+  if (nonces === undefined || nonceWindow === undefined) return then(opened)
   const nonce = `${header.key.id} ${Base64.encode(header.nonce)}`
   const sighting = { queue, nonce, stored: storedIdentity(message) }
-  return Effect.match(nonces.claim(sighting, nonceWindow), {
-    onSuccess: (isOwn) => (isOwn ? opened : rejected(failures.nonceReused())),
-    onFailure: later
+  return Effect.matchEffect(nonces.claim(sighting, nonceWindow), {
+    onSuccess: (isOwn) => then(isOwn ? opened : rejected(failures.nonceReused())),
+    onFailure: (error) => then(later(error))
   })
 }
 
@@ -171,43 +179,22 @@ const plainAttributes = (attributes: Message.Attributes): Message.Attributes =>
     ? attributes
     : without(attributes, attributeNames.signature, attributeNames.unopened)
 
-type Proving<M> = Effect.Effect<Opened<M>>
-
-/** What comes next for a message that is proved to be as it was sent. */
-type Proved<M> = (header: envelope.Header, body: Uint8Array) => Proving<M>
-
-const tryLater = (error: QueueError.QueueError) => Effect.succeed(later(error))
-
-const undecrypted = (error: QueueError.QueueError) => {
-  const { reason } = error
+const unproved = ({ reason }: QueueError.QueueError): failures.Failure | undefined =>
   // A key that was wiped meanwhile, or a security module that is down, says nothing of the body.
-  const isTampered = reason._tag === "CryptoFailed" && reason.failure === "IntegrityFailed"
-  return Effect.succeed(isTampered ? rejected(reason) : later(error))
+  reason._tag === "CryptoFailed" && reason.failure === "IntegrityFailed" ? reason : undefined
+
+/** How it is proved with a key that a message is as it was sent: what comes out is its body. */
+interface Proof {
+  readonly header: envelope.Header
+  readonly by: (key: KeyProvider.Key) => Effect.Effect<Uint8Array, QueueError.QueueError>
 }
 
-/** Runs with the key of a header, if there is one. */
-const withKey = <M>(
-  { keys }: Tools,
-  queue: QueueName.QueueName,
-  { key }: envelope.Header,
-  f: (key: KeyProvider.Key) => Proving<M>
-): Proving<M> =>
-  Effect.matchEffect(keys.byId(queue, key), {
-    onSuccess: (found) =>
-      Option.isSome(found)
-        ? f(found.value)
-        : Effect.succeed(later(QueueError.make(failures.keyNotFound(key.id)))),
-    onFailure: tryLater
-  })
-
-const openSealed = <M extends Taken>(
-  tools: Tools,
-  queue: QueueName.QueueName,
-  message: M,
-  proved: Proved<M>
-): Proving<M> => {
+const proofOfSealed = (
+  { cipher }: Tools,
+  message: Taken
+): Result.Result<Proof, failures.Failure> => {
   const decoded = envelope.decode(message.body, "sealed")
-  if (Result.isFailure(decoded)) return Effect.succeed(rejected(decoded.failure))
+  if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
   const { bytes, end, header } = decoded.success
   const tagAt = message.body.byteLength - envelope.tagSize
   const input = {
@@ -216,65 +203,97 @@ const openSealed = <M extends Taken>(
     tag: message.body.subarray(tagAt),
     associatedData: envelope.associatedData(bytes, message)
   }
-  return withKey(tools, queue, header, (key) =>
-    Effect.matchEffect(tools.cipher.decrypt(key, input), {
-      onSuccess: (body) => proved(header, body),
-      onFailure: undecrypted
-    })
-  )
+  return Result.succeed({ header, by: (key) => cipher.decrypt(key, input) })
 }
 
-const openSigned = <M extends Taken>(
-  tools: Tools,
-  queue: QueueName.QueueName,
-  message: M,
-  text: string,
-  proved: Proved<M>
-): Proving<M> => {
+const notBase64 = Result.fail(failures.invalidEnvelope("its signature is not base64url"))
+
+const proofOfSigned = (
+  { cipher }: Tools,
+  message: Taken,
+  text: string
+): Result.Result<Proof, failures.Failure> => {
   const encoded = Base64Url.decode(text)
-  if (Result.isFailure(encoded)) return Effect.succeed(rejected(notBase64))
+  if (Result.isFailure(encoded)) return notBase64
   const decoded = envelope.decode(encoded.success, "signed")
-  if (Result.isFailure(decoded)) return Effect.succeed(rejected(decoded.failure))
+  if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
   const { bytes, end, header } = decoded.success
   const signature = encoded.success.subarray(end)
   const data = envelope.concat(envelope.associatedData(bytes, message), message.body)
-  return withKey(tools, queue, header, (key) =>
-    Effect.matchEffect(tools.cipher.verify(key, data, signature), {
-      onSuccess: (isTrue) =>
+  return Result.succeed({
+    header,
+    by: (key) =>
+      Effect.flatMap(cipher.verify(key, data, signature), (isTrue) =>
         isTrue
-          ? proved(header, message.body)
-          : Effect.succeed(rejected(failures.integrityFailed())),
-      onFailure: tryLater
-    })
-  )
+          ? Effect.succeed(message.body)
+          : Effect.fail(QueueError.make(failures.integrityFailed()))
+      )
+  })
 }
 
-const notBase64 = failures.invalidEnvelope("its signature is not base64url")
+/** The key that was looked up last. */
+interface Found {
+  readonly reference: KeyProvider.KeyReference
+  readonly key: KeyProvider.Key
+}
+
+/** Opens messages, one after the other. */
+export type Open<M> = <A>(message: M, then: Then<M, A>) => Effect.Effect<A>
 
 /**
- * Opens one message by the policy of its queue. `isStored` is what was put aside already or is only
- * looked at: its age says nothing, and its nonce was claimed when it came.
+ * Opens the messages of one call by the policy of their queue. `isStored` are those that were put aside
+ * already or are only looked at: their age says nothing, and their nonces were claimed when they came.
+ * `then` is as for {@link seal}.
  */
-export const open = <M extends Taken>(
+export const opener = <M extends Taken>(
   tools: Tools,
   queue: QueueName.QueueName,
   policy: Policy,
-  message: M,
   isStored: boolean
-): Effect.Effect<Opened<M>> => {
-  const signature = message.attributes[attributeNames.signature]
-  const attributes = plainAttributes(message.attributes)
-  if (signature === undefined && !envelope.isMarked(message.body)) {
-    return Effect.succeed({ _tag: "Plaintext", message: { ...message, attributes } })
+): Open<M> => {
+  // What comes together mostly has one key, whose lookup takes a twentieth of opening.
+  let found: Found | undefined
+
+  return (message, then) => {
+    const signature = message.attributes[attributeNames.signature]
+    const attributes = plainAttributes(message.attributes)
+    if (signature === undefined && !envelope.isMarked(message.body)) {
+      return then({ _tag: "Plaintext", message: { ...message, attributes } })
+    }
+    // The signature first: what is signed may be any bytes, those of a sealed body included.
+    const proof =
+      signature === undefined
+        ? proofOfSealed(tools, message)
+        : proofOfSigned(tools, message, signature)
+    if (Result.isFailure(proof)) return then(rejected(proof.failure))
+    const { by, header } = proof.success
+
+    const onSuccess = (body: Uint8Array) => {
+      // Signed is readable: on a queue that encrypts it is plaintext that somebody signed.
+      const _tag = header.mode === "signed" && policy.mode === "encrypt" ? "Plaintext" : "Opened"
+      const opened: Handed<M> = { _tag, message: { ...message, body, attributes } }
+      return isStored ? then(opened) : judge(tools, queue, policy, header, opened, then)
+    }
+    const lookUp = () =>
+      Effect.matchEffect(tools.keys.byId(queue, header.key), {
+        onSuccess: (key) => {
+          if (Option.isNone(key)) {
+            return then(later(QueueError.make(failures.keyNotFound(header.key.id))))
+          }
+          found = { reference: header.key, key: key.value }
+          return Effect.matchEffect(by(key.value), {
+            onSuccess,
+            onFailure: (error) => {
+              const failure = unproved(error)
+              return then(failure === undefined ? later(error) : rejected(failure))
+            }
+          })
+        },
+        onFailure: (error) => then(later(error))
+      })
+    // The key may have been wiped or replaced since: only one that was looked up now may fail a message.
+    return found?.reference === header.key
+      ? Effect.matchEffect(by(found.key), { onSuccess, onFailure: lookUp })
+      : lookUp()
   }
-  const proved: Proved<M> = (header, body) => {
-    // Signed is readable: on a queue that encrypts it is plaintext that somebody signed.
-    const _tag = header.mode === "signed" && policy.mode === "encrypt" ? "Plaintext" : "Opened"
-    const opened: Handed<M> = { _tag, message: { ...message, body, attributes } }
-    return isStored ? Effect.succeed(opened) : judged(tools, queue, policy, header, opened)
-  }
-  // The signature first: what is signed may be any bytes, those of a sealed body included.
-  return signature === undefined
-    ? openSealed(tools, queue, message, proved)
-    : openSigned(tools, queue, message, signature, proved)
 }

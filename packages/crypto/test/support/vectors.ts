@@ -76,5 +76,12 @@ export const seal = Effect.fnUntraced(function* (
     ...makeTools(nobody),
     cipher: { ...cipher, nonce: Effect.succeed(bytes(vector.nonce)) }
   }
-  return yield* sealer.seal(tools, vector.mode, keyOf(vector), messageOf(vector), vector.sealedAt)
+  return yield* sealer.seal(
+    tools,
+    vector.mode,
+    keyOf(vector),
+    messageOf(vector),
+    vector.sealedAt,
+    Effect.succeed
+  )
 })
