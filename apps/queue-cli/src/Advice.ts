@@ -47,23 +47,24 @@ const notFound = (provider: string | undefined): string => {
     : "list it under memory.queues of the configuration, or take the --memory-file that has it"
 }
 
-const isSessionProblem = (what: string): boolean => /session|ordered/iu.test(what)
-
-const unsupported = (what: string): string | undefined => {
-  if (what.includes("sessions are otherwise than configured")) {
-    return "queue-runtime doctor says which it is: --ordered where the queue requires sessions, without where not (azure.queues.<name>.sessions)"
-  }
+/** What can be done about a use that the queue has not got; `what` names it. */
+const unsupported = (provider: string | undefined, what: string): string | undefined => {
   // Its own text says what to do.
   if (what.startsWith("receiving from an ordered queue")) return undefined
-  if (/peek|looking/iu.test(what)) {
+  if (/peek/iu.test(what)) {
     return "SQS shows no message without receiving it: --receive receives them and gives them back, which counts a delivery each"
   }
-  if (/dead/iu.test(what)) {
+  if (/(?:reading|receiving) dead letters|dead-lettering(?:,|$)/u.test(what)) {
     return "give the queue a redrive policy, or name its dead-letter queue: QUEUE_DLQ_NAME, aws.queues.<name>.deadLetter"
   }
-  return isSessionProblem(what)
-    ? "say that the queue is ordered: --ordered (SQS, Service Bus), azure.queues.<name>.sessions, memory.queues.<name>.sessions, or a name that ends in .fifo"
-    : undefined
+  if (what.includes("session by its id")) {
+    return "ask without --session for the next one that is free, or set aws.queues.<name>.strict to false"
+  }
+  // No command reads or writes the state of a session.
+  if (!what.includes("session") || what.includes("session state")) return undefined
+  return provider === azure
+    ? "queue-runtime doctor says which it is: --ordered where the queue requires sessions, without where not (azure.queues.<name>.sessions)"
+    : "say that the queue is ordered: --ordered, memory.queues.<name>.sessions, or a name that ends in .fifo"
 }
 
 const configuration = (key: string, problem: string): string | undefined => {
@@ -97,7 +98,7 @@ export const forError = (error: QueueError.QueueError): string | undefined => {
     case "Throttled":
       return "wait and try again; ask for fewer a second (--rate)"
     case "UnsupportedOperation":
-      return unsupported(reason.what)
+      return unsupported(provider, reason.what)
     case "ConfigurationInvalid":
       return configuration(reason.key, reason.problem)
     case "MessageTooLarge":

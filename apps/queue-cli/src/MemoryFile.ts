@@ -15,6 +15,7 @@
  */
 import {
   Message,
+  Options,
   QueueAddress,
   QueueError,
   QueueName,
@@ -284,10 +285,7 @@ const toLine = (
     body,
     attributes,
     messageId,
-    ...(contentType === undefined ? {} : { contentType }),
-    ...(correlationId === undefined ? {} : { correlationId }),
-    ...(sessionId === undefined ? {} : { sessionId }),
-    ...(timeToLive === undefined ? {} : { timeToLive }),
+    ...Options.defined({ contentType, correlationId, sessionId, timeToLive }),
     ...(scheduledAt === undefined || !DateTime.isGreaterThan(scheduledAt, now)
       ? {}
       : { scheduledAt })

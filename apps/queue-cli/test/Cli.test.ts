@@ -9,6 +9,7 @@ import { join } from "node:path"
 import * as Cli from "../src/Cli.ts"
 import * as ExitCode from "../src/ExitCode.ts"
 import * as Output from "../src/Output.ts"
+import { captured } from "./support/captured.ts"
 import * as processes from "./support/processes.ts"
 
 const { atTerminal, ctrlC, lines, plain, run, start, until } = processes
@@ -311,18 +312,7 @@ const inProcess = Effect.fnUntraced(function* (
   { cwd, environment }: processes.Where,
   args: ReadonlyArray<string>
 ) {
-  const written = { output: "", error: "" }
-  const surroundings: Output.Surroundings = {
-    environment,
-    isInputTerminal: false,
-    isOutputTerminal: false,
-    isErrorTerminal: false,
-    columns: 120,
-    write: (to, text) =>
-      Effect.sync(() => {
-        written[to] += text
-      })
-  }
+  const { surroundings, written } = captured({ environment })
   const inPlace = args.map((arg) => (arg.endsWith(".yaml") ? join(cwd, arg) : arg))
   const isNamed = inPlace.some((arg, index) => arg !== args[index])
   const config = isNamed ? [] : ["--config", join(cwd, "queue-runtime.yaml")]

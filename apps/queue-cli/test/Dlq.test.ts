@@ -15,6 +15,7 @@ import { MemoryProvider } from "@queue-runtime/provider-memory"
 import { TestClock } from "effect/testing"
 import * as dlq from "../src/commands/dlq.ts"
 import * as Output from "../src/Output.ts"
+import { captured } from "./support/captured.ts"
 
 const orders = QueueName.makeUnsafe("orders")
 
@@ -22,26 +23,6 @@ const layer = DeadLetters.layer().pipe(
   Layer.provideMerge(QueueClient.layer()),
   Layer.provide(MemoryProvider.layer({ queues: { orders: {} } }))
 )
-
-/** Everything that is written, by where it goes. */
-const captured = (json: boolean) => {
-  const written = { output: "", error: "" }
-  const output = Output.make(
-    {
-      environment: {},
-      isErrorTerminal: false,
-      isInputTerminal: false,
-      isOutputTerminal: false,
-      columns: 100,
-      write: (to, text) =>
-        Effect.sync(() => {
-          written[to] += text
-        })
-    },
-    { json }
-  )
-  return { written, layer: Layer.succeed(Output.Output, output) }
-}
 
 const everything = { ids: [], all: true, reason: undefined } as const
 
@@ -60,7 +41,8 @@ describe("dlq", () => {
         }
         const [held] = yield* client.receive(QueueAddress.deadLetter(orders), { max: 1 })
         const run = Effect.fnUntraced(function* (json: boolean) {
-          const { layer: output, written } = captured(json)
+          const { surroundings, written } = captured()
+          const output = Output.make(surroundings, { json })
           const work =
             what === "replay"
               ? dlq.replay(orders, { ...everything, ...plainly, dryRun: false })
@@ -70,7 +52,7 @@ describe("dlq", () => {
                   dryRun: false,
                   yes: true
                 })
-          const fiber = yield* Effect.forkChild(Effect.provide(work, output))
+          const fiber = yield* Effect.forkChild(Effect.provideService(work, Output.Output, output))
           while (fiber.pollUnsafe() === undefined) {
             yield* TestClock.adjust(Defaults.deadLetterWait)
           }

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { QueueError, QueueName } from "@queue-runtime/core"
 import { ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
 import { SqsEmulator } from "@queue-runtime/sqs-emulator"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,12 +11,15 @@ import * as References from "effect/References"
 import * as Result from "effect/Result"
 import { Settings } from "@queue-runtime/core"
 import * as Advice from "../src/Advice.ts"
+import * as Cli from "../src/Cli.ts"
 import type { Finding } from "../src/Diagnostics.ts"
 import * as Doctor from "../src/Doctor.ts"
 import * as ExitCode from "../src/ExitCode.ts"
 import * as Failure from "../src/Failure.ts"
+import * as Output from "../src/Output.ts"
 import * as Queues from "../src/Queues.ts"
 import * as QueueStack from "../src/QueueStack.ts"
+import { captured } from "./support/captured.ts"
 
 const minute = 60_000
 
@@ -236,6 +240,21 @@ describe("the doctor on Service Bus", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live.each([
+    ["events", []],
+    ["orders", ["--ordered"]]
+  ] as const)("R3.11 who takes %s for what it is not is told how to ask", ([queue, flags]) =>
+    Effect.gen(function* () {
+      const { surroundings, written } = captured({ environment: yield* serviceBus })
+      const code = yield* Cli.run(["receive", "-q", queue, "--wait", "1s", ...flags]).pipe(
+        Effect.provideService(Output.Surroundings, surroundings),
+        Effect.provide(NodeServices.layer)
+      )
+      assert.strictEqual(code, ExitCode.codes.unsupported, written.error)
+      assert.match(written.error, /queue-runtime doctor says which it is: --ordered[^]*without/u)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("finds a key that is not the service's, and shows none", () =>
     Effect.gen(function* () {
       const right = yield* serviceBus
@@ -302,12 +321,30 @@ const reasons: ReadonlyArray<
     "unsupported"
   ],
   [
+    new QueueError.UnsupportedOperation({ what: "accepting a session by its id", provider: "x" }),
+    "aws-sqs",
+    /without --session[^]*strict to false/u,
+    "unsupported"
+  ],
+  [
+    new QueueError.UnsupportedOperation({ what: "session state", provider: "x" }),
+    "aws-sqs",
+    undefined,
+    "unsupported"
+  ],
+  [
     new QueueError.UnsupportedOperation({
-      what: "this use of a queue whose sessions are otherwise than configured",
-      provider: "azure-service-bus"
+      what: "dead-lettering, without a dead-letter queue,",
+      provider: "x"
     }),
-    "azure-service-bus",
-    /doctor[^]*without where not/u,
+    "aws-sqs",
+    /redrive policy/u,
+    "unsupported"
+  ],
+  [
+    new QueueError.UnsupportedOperation({ what: "dead-lettering a dead letter", provider: "x" }),
+    "memory",
+    undefined,
     "unsupported"
   ],
   [

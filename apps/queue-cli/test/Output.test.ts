@@ -4,24 +4,18 @@ import { TestClock } from "effect/testing"
 import * as Confirm from "../src/Confirm.ts"
 import * as Output from "../src/Output.ts"
 import * as Progress from "../src/Progress.ts"
+import { captured } from "./support/captured.ts"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 
-const attached = (over: Partial<Output.Surroundings> = {}) => {
-  const written = { output: "", error: "" }
-  const surroundings: Output.Surroundings = {
-    environment: {},
+/** At a terminal. */
+const attached = (over: Partial<Output.Surroundings> = {}) =>
+  captured({
     isInputTerminal: true,
     isOutputTerminal: true,
     isErrorTerminal: true,
     columns: 80,
-    write: (to, text) =>
-      Effect.sync(() => {
-        written[to] += text
-      }),
     ...over
-  }
-  return { surroundings, written }
-}
+  })
 
 describe("Output", () => {
   it("a terminal gets tables, anything else JSON, and --json and --no-json choose", () => {

@@ -56,6 +56,7 @@ import {
   Capabilities,
   Check,
   Defaults,
+  HandlerFailure,
   Message,
   MessageId,
   type Outcome,
@@ -398,7 +399,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.as(annotated(log), PutAside.later(below, delay))
     }
     const { description, reason } = unresolved
-    const log = Effect.logError(`a message was rejected: ${reason}: ${description}`)
+    const log = Effect.logError(`a message was rejected: ${HandlerFailure.format(unresolved)}`)
     return Effect.andThen(metricsOf(queue).rejected(reason), annotated(log)).pipe(
       Effect.as(PutAside.rejected(below, { reason, description, delay }))
     )
@@ -608,7 +609,7 @@ export interface SweepOptions {
   readonly retention?: Duration.Input
   /** Sweeps what is younger than `retention` too: messages may lose their bodies. Default: false. */
   readonly force?: boolean
-  /** Says what would be removed, and changes nothing. */
+  /** Says what would be removed, and changes nothing. Default: false. */
   readonly dryRun?: boolean
 }
 

@@ -23,7 +23,13 @@
  *
  * @since 0.1.0
  */
-import { BlobStore, Configuration, QueueError, QueueProvider } from "@queue-runtime/core"
+import {
+  BlobStore,
+  Configuration,
+  Options as CoreOptions,
+  QueueError,
+  QueueProvider
+} from "@queue-runtime/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -80,8 +86,9 @@ export type Load = () => Promise<Layer.Layer<BlobStore.BlobStore, QueueError.Que
  * @since 0.1.0
  */
 export interface Options extends ClaimCheck.Options {
+  /** Which store. Default: `CLAIM_CHECK_STORE`. */
   readonly store?: StoreName
-  /** Loaders of the stores that need an SDK, by name. */
+  /** Loaders of the stores that need an SDK, by name. Default: none. */
   readonly stores?: { readonly [name in "aws-s3" | "azure-blob"]?: Load }
 }
 
@@ -199,12 +206,7 @@ const unclaimed = Layer.effect(QueueProvider.QueueProvider, QueueProvider.QueueP
 
 const policyOf = (config: ClaimCheckConfig): ClaimCheck.Options => {
   const { bodySizeMax, delete: kept, prefix, threshold } = config
-  return {
-    ...(bodySizeMax !== undefined && { bodySizeMax }),
-    ...(kept !== undefined && { delete: kept }),
-    ...(prefix !== undefined && { prefix }),
-    ...(threshold !== undefined && { threshold })
-  }
+  return CoreOptions.defined({ bodySizeMax, delete: kept, prefix, threshold })
 }
 
 /**

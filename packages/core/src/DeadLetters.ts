@@ -119,7 +119,7 @@ export interface ListOptions {
   readonly from?: string
   /** At most so many. Default: all. */
   readonly max?: number
-  /** Only those that meet this. */
+  /** Only those that meet this. Default: all. */
   readonly filter?: (letter: DeadLetter) => boolean
 }
 
@@ -180,11 +180,11 @@ export type Edit = (
  * @since 0.1.0
  */
 export interface ReplayOptions {
-  /** Changes each message before it is sent; see {@link editAttributes}. */
+  /** Changes each message before it is sent; see {@link editAttributes}. Default: sent as they are. */
   readonly edit?: Edit
   /** At most so many a second. Default: as fast as it goes. */
   readonly rate?: number
-  /** Says what would be replayed, and changes nothing. */
+  /** Says what would be replayed, and changes nothing. Default: `false`. */
   readonly dryRun?: boolean
   /**
    * Whether deliveries are counted from 1 again. Default: `true`. With `false` those before the replay
@@ -204,9 +204,9 @@ export interface ReplayOptions {
  * @since 0.1.0
  */
 export interface PurgeOptions {
-  /** Only those that were put aside longer ago than this. */
+  /** Only those that were put aside longer ago than this. Default: all. */
   readonly olderThan?: Duration.Input
-  /** Says what would be removed, and changes nothing. */
+  /** Says what would be removed, and changes nothing. Default: `false`. */
   readonly dryRun?: boolean
 }
 

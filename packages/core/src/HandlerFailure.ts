@@ -12,8 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Defaults from "./Defaults.ts"
-import { defined } from "./internal/defined.ts"
 import { scrub } from "./internal/scrub.ts"
+import * as Options from "./Options.ts"
 import * as QueueError from "./QueueError.ts"
 import type * as ReceivedMessage from "./ReceivedMessage.ts"
 
@@ -37,7 +37,7 @@ export class Permanent extends Schema.TaggedError<Permanent>(
 )("Permanent", {
   /** A short, stable word: what an operator groups dead letters by. */
   reason: Schema.String,
-  description: Schema.optionalKey(Schema.String)
+  description: Schema.optional(Schema.String)
 }) {
   readonly retry = "Never"
 
@@ -165,7 +165,7 @@ export const details = (
 ): ReceivedMessage.DeadLetterDetails => ({
   errorType: printable(typeOf(error)),
   ...from,
-  ...defined({ stack: stack === true ? stackOf(error) : undefined })
+  ...Options.defined({ stack: stack === true ? stackOf(error) : undefined })
 })
 
 /**

@@ -66,7 +66,7 @@ const forTheMoment = (error: QueueError.QueueError): QueueError.QueueError =>
   QueueError.make(error.reason, {
     retry: "Transient",
     operation: "claim",
-    ...(error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter })
+    retryAfter: error.retryAfter
   })
 
 const pauseMin = Duration.toMillis(Defaults.idlePause)

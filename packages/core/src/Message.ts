@@ -16,6 +16,7 @@ import * as Defaults from "./Defaults.ts"
 import * as utf8 from "./internal/utf8.ts"
 import { schemaProblem } from "./internal/schemaProblem.ts"
 import * as MessageId from "./MessageId.ts"
+import * as CoreOptions from "./Options.ts"
 import * as QueueError from "./QueueError.ts"
 import * as SessionId from "./SessionId.ts"
 
@@ -139,7 +140,7 @@ function blank(): unknown {
 }
 
 /**
- * Everything of a message but its body.
+ * Everything of a message but its body. What is undefined is as if it were not given.
  *
  * @category models
  * @since 0.1.0
@@ -153,6 +154,22 @@ const validated = <A, R>(
     const { path, problem } = schemaProblem(issue)
     return QueueError.validationFailed(path, problem)
   })
+
+/**
+ * What is given: callers whose compiler knows no exact optional properties hand in undefined ones. Mostly
+ * there are none, and then nothing is copied.
+ */
+const known = (options: Options): Options => {
+  let name: keyof Options
+  for (name in options) if (options[name] === undefined) return CoreOptions.defined(options)
+  return options
+}
+
+const ofBytes = (
+  body: Uint8Array,
+  options: Options
+): Effect.Effect<Message, QueueError.QueueError> =>
+  validated(Message.makeEffect({ ...options, body }))
 
 /**
  * A message of bytes, exactly as they are.
@@ -176,8 +193,7 @@ const validated = <A, R>(
 export const bytes = (
   body: Uint8Array,
   options: Options = {}
-): Effect.Effect<Message, QueueError.QueueError> =>
-  validated(Message.makeEffect({ ...options, body }))
+): Effect.Effect<Message, QueueError.QueueError> => ofBytes(body, known(options))
 
 /**
  * A message of UTF-8 text, `text/plain` unless told otherwise. Any SDK reads it as text.
@@ -193,7 +209,7 @@ export const text = (
 ): Effect.Effect<Message, QueueError.QueueError> =>
   // Callers without types exist.
   typeof body === "string" && body.isWellFormed()
-    ? bytes(utf8.fromText(body), { contentType: "text/plain; charset=utf-8", ...options })
+    ? ofBytes(utf8.fromText(body), { contentType: "text/plain; charset=utf-8", ...known(options) })
     : Effect.fail(QueueError.validationFailed("body", "must be well-formed Unicode"))
 
 /**
@@ -209,14 +225,11 @@ export const json = (
   options: Options = {}
 ): Effect.Effect<Message, QueueError.QueueError> =>
   Effect.flatMap(stringify(value), (body) =>
-    bytes(utf8.fromText(body), { contentType: "application/json", ...options })
+    ofBytes(utf8.fromText(body), { contentType: "application/json", ...known(options) })
   )
 
 const serializationFailed = (direction: "encode" | "decode", detail: string, cause?: unknown) =>
-  QueueError.make(
-    new QueueError.SerializationFailed({ direction, detail }),
-    cause === undefined ? {} : { cause: QueueError.OriginalError.from(cause) }
-  )
+  QueueError.make(new QueueError.SerializationFailed({ direction, detail }), { cause })
 
 const stringify = (value: unknown): Effect.Effect<string, QueueError.QueueError> =>
   Effect.try({
@@ -263,7 +276,7 @@ export const schema = <A, I, RD, RE>(of: Schema.Codec<A, I, RD, RE>) => {
         return serializationFailed("encode", path === "" ? problem : `${path}: ${problem}`)
       }),
       Effect.flatMap((body) =>
-        bytes(utf8.fromText(body), { contentType: "application/json", ...options })
+        ofBytes(utf8.fromText(body), { contentType: "application/json", ...known(options) })
       )
     )
 }

@@ -5,11 +5,8 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
-import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
-
-/** What is taken apart: an object of options, and no instance of anything. */
-type Plain = Readonly<globalThis.Record<string, unknown>>
+import { isOptions, type Plain } from "./internal/options.ts"
 
 /**
  * Options of which any that may be left out may be undefined too, as what was not given.
@@ -27,6 +24,18 @@ export type Given<A> = A extends Plain
     }
   : A
 
+/**
+ * An object of which properties that may be undefined are left out where they are.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Defined<A> = {
+  [K in keyof A as undefined extends A[K] ? never : K]: A[K]
+} & {
+  [K in keyof A as undefined extends A[K] ? K : never]?: Exclude<A[K], undefined>
+}
+
 type Parts<A> = A extends Plain ? { readonly [K in keyof A]: Configured<A[K]> } : never
 
 /**
@@ -36,12 +45,6 @@ type Parts<A> = A extends Plain ? { readonly [K in keyof A]: Configured<A[K]> } 
  * @since 0.1.0
  */
 export type Configured<A> = A | Config.Config<A> | Parts<A>
-
-/** What has methods is somebody's own object: a credential, say. */
-const isOptions = (value: unknown): value is Plain =>
-  Predicate.isObject(value) &&
-  Object.getPrototypeOf(value) === Object.prototype &&
-  !Object.values(value).some(Predicate.isFunction)
 
 /**
  * One configuration of them all; what is none is taken as it is.
@@ -71,4 +74,38 @@ export function read(options: unknown): Config.Config<unknown> {
   return isOptions(options)
     ? Config.all(Record.map(options, (part) => read<unknown>(part)))
     : Config.succeed(options)
+}
+
+/** Assigned, a property of the name `__proto__` would be the prototype instead. */
+const own = { configurable: true, enumerable: true, writable: true }
+
+/**
+ * A copy of an object without its undefined properties: they count as not given, and exact optional
+ * properties refuse them.
+ *
+ * **Gotchas** One level deep: an object inside is handed on as it is.
+ *
+ * **Example** (What a provider sends)
+ *
+ * ```ts
+ * import { Options } from "@queue-runtime/core"
+ *
+ * const toWire = (text: string, group?: string) => ({ text, ...Options.defined({ group }) })
+ * toWire("hello") // => { text: "hello" }
+ * ```
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export function defined<A extends object>(value: A): Defined<A>
+// A loop forgets which name has which type; it takes half the time of entries made an object again.
+export function defined(value: Plain): object {
+  const kept: globalThis.Record<string, unknown> = {}
+  for (const name of Object.keys(value)) {
+    const property = value[name]
+    if (property === undefined) continue
+    if (name === "__proto__") Object.defineProperty(kept, name, { ...own, value: property })
+    else kept[name] = property
+  }
+  return kept
 }

@@ -7,7 +7,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { defined } from "./internal/defined.ts"
 import * as QueueError from "./QueueError.ts"
 
 /**
@@ -79,7 +78,7 @@ export const all = <A>(
   const [only] = errors
   if (outcomes.length === 1 && only !== undefined) return Effect.fail(only)
   const reason = new QueueError.BatchPartiallyFailed({ size: outcomes.length, failures: failed })
-  const context = defined({ retry: retryOf(errors), retryAfter: longestWait(errors) })
+  const context = { retry: retryOf(errors), retryAfter: longestWait(errors) }
   return Effect.fail(QueueError.make(reason, context))
 }
 

@@ -18,10 +18,10 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Defaults from "./Defaults.ts"
-import { defined } from "./internal/defined.ts"
 import { systemOf } from "./internal/telemetry/conventions.ts"
 import { durationBoundaries, otherQueues } from "./internal/telemetry/metrics.ts"
 import * as signals from "./internal/telemetry/signals.ts"
+import * as Options from "./Options.ts"
 import type * as QueueError from "./QueueError.ts"
 
 /**
@@ -60,7 +60,7 @@ export interface Numbers {
  */
 export const attributes = (provider: string, queue?: string): Readonly<Record<string, string>> => ({
   "messaging.system": systemOf(provider),
-  ...defined({ "messaging.destination.name": queue })
+  ...Options.defined({ "messaging.destination.name": queue })
 })
 
 /**
@@ -143,7 +143,11 @@ export const timer = (
       description: options.description,
       boundaries: durationBoundaries,
       // Effect's exporter takes the unit of a metric from an attribute.
-      attributes: { ...options.attributes, ...defined({ "error.type": errorType }), unit: "s" }
+      attributes: {
+        ...options.attributes,
+        ...Options.defined({ "error.type": errorType }),
+        unit: "s"
+      }
     })
     known.set(errorType, made)
     return made

@@ -24,12 +24,12 @@ import * as Capabilities from "./Capabilities.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as deadLetterRoute from "./internal/deadLetterRoute.ts"
-import { defined } from "./internal/defined.ts"
 import * as receiving from "./internal/receiving.ts"
 import * as replayed from "./internal/replayed.ts"
 import * as sending from "./internal/sending.ts"
 import * as settling from "./internal/settling.ts"
 import type * as Message from "./Message.ts"
+import * as CoreOptions from "./Options.ts"
 import * as Outcome from "./Outcome.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
@@ -57,7 +57,8 @@ export interface Options {
   readonly missingSession?: sending.MissingSession
   /**
    * Where dead letters go on a provider that has none, queue by queue. Sent there before the original is
-   * completed: a crash between the two duplicates and never loses.
+   * completed: a crash between the two duplicates and never loses. Default: none, and dead-lettering there
+   * is UnsupportedOperation.
    */
   readonly deadLetterQueues?: Readonly<Record<string, QueueName.QueueName>>
 }
@@ -255,8 +256,23 @@ export class QueueClient extends Context.Service<QueueClient, Service>()(
 
 type Route = (queue: QueueName.QueueName) => QueueName.QueueName | undefined
 
-const unsupported = (provider: string, queue: QueueName.QueueName, what: string) =>
-  QueueError.make(new QueueError.UnsupportedOperation({ what, provider }), { provider, queue })
+const unsupported = (
+  provider: string,
+  queue: QueueName.QueueName,
+  what: string,
+  remedy?: string
+): QueueError.QueueError => {
+  const reason = CoreOptions.defined({ what, provider, remedy })
+  return QueueError.make(new QueueError.UnsupportedOperation(reason), { provider, queue })
+}
+
+/** What to do instead. */
+const remedies = {
+  byId: "leave the id out and accept the next one that is free",
+  deadLetters: "name a queue for dead letters in deadLetterQueues of the client",
+  peek: "receive messages and abandon them; each counts one delivery more then",
+  state: "put a store beside the queue: SessionLeases of @queue-runtime/session-store"
+} as const
 
 const settlement = (
   provider: QueueProvider.Service,
@@ -275,7 +291,7 @@ const settlement = (
     const target = route(queue)
     if (target === undefined) {
       return yield* Effect.fail(
-        unsupported(provider.name, queue, "dead-lettering (set deadLetterQueues of the client)")
+        unsupported(provider.name, queue, "dead-lettering", remedies.deadLetters)
       )
     }
     const send = (less: typeof message, why: typeof verdict) =>
@@ -399,7 +415,10 @@ export const make = Effect.fnUntraced(function* (
   for (const [queue, target] of routes) {
     if (provider.capabilities(target).ordered) {
       return yield* Effect.fail(
-        QueueError.configurationInvalid(`deadLetterQueues.${queue}`, `"${target}" is ordered`)
+        QueueError.configurationInvalid(
+          `deadLetterQueues.${queue}`,
+          `must name a queue without sessions; "${target}" is ordered`
+        )
       )
     }
   }
@@ -421,11 +440,12 @@ export const make = Effect.fnUntraced(function* (
   const requires = (
     queue: QueueName.QueueName,
     support: Capabilities.Support,
-    what: string
+    what: string,
+    remedy?: string
   ): Effect.Effect<void, QueueError.QueueError> =>
     Capabilities.isSupported(support)
       ? Effect.void
-      : Effect.fail(unsupported(provider.name, queue, what))
+      : Effect.fail(unsupported(provider.name, queue, what, remedy))
 
   const requiresDeadLetters = (address: QueueAddress.QueueAddress) =>
     address._tag === "Queue"
@@ -433,11 +453,12 @@ export const make = Effect.fnUntraced(function* (
       : requires(
           address.queue,
           provider.capabilities(address.queue).deadLetter,
-          "reading dead letters (set deadLetterQueues of the client)"
+          "reading dead letters",
+          remedies.deadLetters
         )
 
   const requiresState = (queue: QueueName.QueueName) =>
-    requires(queue, provider.capabilities(queue).sessionState, "session state")
+    requires(queue, provider.capabilities(queue).sessionState, "session state", remedies.state)
 
   const prepare = (queue: QueueName.QueueName, messages: ReadonlyArray<Message.Message>) =>
     sending.prepare(provider, queue, messages, options.missingSession ?? "refuse")
@@ -478,12 +499,12 @@ export const make = Effect.fnUntraced(function* (
     const checked =
       sessionId === undefined || sessions === "unsupported"
         ? Effect.void
-        : requires(queue, acceptSpecific, "accepting a session by its id")
+        : requires(queue, acceptSpecific, "accepting a session by its id", remedies.byId)
     return checked.pipe(
       Effect.andThen(Check.duration("wait", accept.wait ?? defaultWait)),
       Effect.flatMap((wait) =>
         receiving.untilThere(wait, receiveWaitMax, isAccepted, (rest) =>
-          provider.acceptSession(queue, { ...defined({ sessionId }), wait: rest })
+          provider.acceptSession(queue, { ...CoreOptions.defined({ sessionId }), wait: rest })
         )
       ),
       Effect.map(Option.map(toSession))
@@ -522,7 +543,9 @@ export const make = Effect.fnUntraced(function* (
     peek: (source, peekOptions = {}) => {
       const { address, up } = resolve(source)
       return requiresDeadLetters(address).pipe(
-        Effect.andThen(requires(address.queue, provider.capabilities(address.queue).peek, "peek")),
+        Effect.andThen(
+          requires(address.queue, provider.capabilities(address.queue).peek, "peek", remedies.peek)
+        ),
         Effect.andThen(Check.wholeNumber("max", peekOptions.max ?? 1, 1)),
         Effect.flatMap((max) => provider.peek(address, { ...peekOptions, max })),
         Effect.map((messages) => messages.map(up))

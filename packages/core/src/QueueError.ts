@@ -19,8 +19,8 @@ import * as Duration from "effect/Duration"
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { defined } from "./internal/defined.ts"
 import { scrub } from "./internal/scrub.ts"
+import * as Options from "./Options.ts"
 
 /**
  * Whether the same call may be tried again: `Never`, it would fail again; `Transient`, it may succeed;
@@ -279,11 +279,14 @@ export class UnsupportedOperation extends Schema.TaggedError<UnsupportedOperatio
   "UnsupportedOperation",
   {
     what: Schema.String,
-    provider: Schema.String
+    provider: Schema.String,
+    /** What to do about it, where something can be done. */
+    remedy: Schema.optional(Schema.String)
   }
 ) {
   override get message(): string {
-    return `${this.what} is not supported by provider "${this.provider}" on this queue`
+    const remedy = this.remedy === undefined ? "" : `: ${this.remedy}`
+    return `${this.what} is not supported by provider "${this.provider}" on this queue${remedy}`
   }
 }
 
@@ -463,19 +466,19 @@ export const defaultRetry: { readonly [Tag in Reason["_tag"]]: RetryState } = {
 }
 
 /**
- * Where an error happened, and what else is known of it.
+ * Where an error happened, and what else is known of it. What is undefined is as if it were not there.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Context {
   /** Overrides the reason's default. */
-  readonly retry?: RetryState
+  readonly retry?: RetryState | undefined
   /** How long to wait before trying again, if the service tells. */
-  readonly retryAfter?: Duration.Duration
-  readonly provider?: string
-  readonly operation?: string
-  readonly queue?: string
+  readonly retryAfter?: Duration.Duration | undefined
+  readonly provider?: string | undefined
+  readonly operation?: string | undefined
+  readonly queue?: string | undefined
   /** The error of the SDK or the platform; {@link make} wraps it with {@link OriginalError}. */
   readonly cause?: unknown
 }
@@ -533,10 +536,11 @@ export const make = (reason: Reason, context: Context = {}): QueueError =>
   new QueueError({ retry: defaultRetry[reason._tag], ...safe(context), reason })
 
 /** The cause of somebody else is never kept bare: whatever prints the error would print it. */
-const safe = (context: Context): Context => {
-  const { cause } = context
-  if (cause === undefined || cause instanceof QueueError) return context
-  return { ...context, cause: OriginalError.from(cause) }
+const safe = (context: Context): Options.Defined<Context> => {
+  const known = Options.defined(context)
+  const { cause } = known
+  if (cause === undefined || cause instanceof QueueError) return known
+  return { ...known, cause: OriginalError.from(cause) }
 }
 
 /**
@@ -555,7 +559,7 @@ export const validationFailed = (field: string, problem: string): QueueError =>
  * @since 0.1.0
  */
 export const configurationInvalid = (key: string, problem: string, cause?: unknown): QueueError =>
-  make(new ConfigurationInvalid({ key, problem }), cause === undefined ? {} : { cause })
+  make(new ConfigurationInvalid({ key, problem }), { cause })
 
 /**
  * Whether trying again may help: `Transient` or `Exhausted`. Breaker and worker ask this; only a retry
@@ -596,7 +600,7 @@ export const exhausted = (error: QueueError): QueueError =>
  */
 export const withContext = (error: QueueError, context: Context): QueueError => {
   const { cause, operation, provider, queue, reason, retry, retryAfter } = error
-  const kept = defined({ retryAfter, provider, operation, queue, cause })
+  const kept = Options.defined({ retryAfter, provider, operation, queue, cause })
   return new QueueError({ ...safe(context), ...kept, reason, retry: context.retry ?? retry })
 }
 
@@ -660,7 +664,7 @@ export const mapIndex = (error: QueueError, f: (index: number) => number): Queue
   const place = f(naming.index)
   if (place === naming.index) return error
   const { cause, operation, provider, queue, retry, retryAfter } = error
-  const kept = defined({ retryAfter, provider, operation, queue, cause })
+  const kept = Options.defined({ retryAfter, provider, operation, queue, cause })
   return new QueueError({ ...kept, retry, reason: naming.at(place) })
 }
 

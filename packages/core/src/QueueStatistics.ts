@@ -21,7 +21,7 @@ import * as Schema from "effect/Schema"
 import * as Capabilities from "./Capabilities.ts"
 import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
-import { defined } from "./internal/defined.ts"
+import * as CoreOptions from "./Options.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueClient from "./QueueClient.ts"
 import type * as QueueError from "./QueueError.ts"
@@ -185,7 +185,7 @@ class Seen {
     return {
       messages: figure(this.#messages),
       scheduled: figure(this.#scheduled),
-      ...defined({
+      ...CoreOptions.defined({
         sessions: isOrdered ? figure(this.#sessions.size) : undefined,
         oldest: this.#oldest,
         lastSequenceNumber: isComplete ? this.#last : undefined
@@ -285,7 +285,7 @@ export const make = Effect.fnUntraced(function* (
       at,
       ...(canPeek ? yield* seen(queue, at) : {}),
       ...Option.match(depth, { onNone: () => ({}), onSome: told(canPeek) }),
-      ...defined({ deadLetters: dead })
+      ...CoreOptions.defined({ deadLetters: dead })
     }
   })
 

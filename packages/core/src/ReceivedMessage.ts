@@ -7,9 +7,9 @@ import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as utf8 from "./internal/utf8.ts"
-import { defined } from "./internal/defined.ts"
 import { schemaProblem } from "./internal/schemaProblem.ts"
 import * as Message from "./Message.ts"
+import * as Options from "./Options.ts"
 import * as QueueError from "./QueueError.ts"
 import * as QueueName from "./QueueName.ts"
 import type * as Receipt from "./Receipt.ts"
@@ -201,6 +201,12 @@ const decodeFailed = (detail: string): QueueError.QueueError =>
 export const toMessage = (message: PeekedMessage): Message.Message => {
   const { attributes, body, contentType, correlationId, messageId, sessionId, timeToLive } = message
   const id = message.deadLetter === undefined ? messageId : undefined
-  const known = defined({ messageId: id, sessionId, correlationId, contentType, timeToLive })
+  const known = Options.defined({
+    messageId: id,
+    sessionId,
+    correlationId,
+    contentType,
+    timeToLive
+  })
   return new Message.Message({ body, attributes, ...known })
 }

@@ -23,7 +23,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { definedThroughout } from "./internal/defined.ts"
+import { definedThroughout } from "./internal/options.ts"
 import { firstProblem } from "./internal/schemaProblem.ts"
 import * as QueueError from "./QueueError.ts"
 

@@ -56,12 +56,12 @@ import * as Check from "./Check.ts"
 import * as Defaults from "./Defaults.ts"
 import * as carrying from "./internal/telemetry/carrying.ts"
 import { systemOf } from "./internal/telemetry/conventions.ts"
-import { defined } from "./internal/defined.ts"
 import type { Counted } from "./internal/telemetry/metrics.ts"
 import * as observing from "./internal/telemetry/observing.ts"
 import * as signals from "./internal/telemetry/signals.ts"
 import type * as Message from "./Message.ts"
 import * as Operation from "./Operation.ts"
+import * as Options from "./Options.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as QueueAddress from "./QueueAddress.ts"
 import * as QueueError from "./QueueError.ts"
@@ -239,7 +239,7 @@ const debug = (text: string, queue: string, all: ReadonlyArray<Ids>): Effect.Eff
       Effect.annotateLogs(Effect.logDebug(text), {
         queue,
         messageId,
-        ...defined({ sessionId, correlationId })
+        ...Options.defined({ sessionId, correlationId })
       }),
     { discard: true }
   )
@@ -634,7 +634,7 @@ export const gauge = Effect.fnUntraced(function* <E, R>(options: GaugeOptions<E,
   )
   const shown = Metric.withAttributes(gauges[of], {
     "messaging.system": systemOf(provider),
-    ...defined({ "messaging.destination.name": queue })
+    ...Options.defined({ "messaging.destination.name": queue })
   })
   yield* Effect.flatMap(read, (value) => Metric.update(shown, value)).pipe(
     Effect.ignoreCause({ log: "Debug", message: `the gauge of ${of} could not be read` }),

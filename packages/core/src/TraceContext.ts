@@ -16,8 +16,8 @@ import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import * as Defaults from "./Defaults.ts"
-import { defined } from "./internal/defined.ts"
 import type * as Message from "./Message.ts"
+import * as Options from "./Options.ts"
 
 /**
  * The attribute that names the span.
@@ -101,7 +101,7 @@ export const parse = (parent: string, state?: string): Option.Option<TraceContex
   if (version === "00" && more !== undefined) return Option.none()
   const sampled = (Number.parseInt(flags, 16) & 1) === 1
   const known = state !== undefined && isState(state) ? state : undefined
-  return Option.some({ traceId, spanId, sampled, ...defined({ state: known }) })
+  return Option.some({ traceId, spanId, sampled, ...Options.defined({ state: known }) })
 }
 
 /**
@@ -132,7 +132,7 @@ export const fromAttributes = (attributes: Message.Attributes): Option.Option<Tr
  */
 export const toAttributes = (self: TraceContext): Message.Attributes => ({
   [parentAttribute]: format(self),
-  ...defined({ [stateAttribute]: self.state })
+  ...Options.defined({ [stateAttribute]: self.state })
 })
 
 /**

@@ -10,6 +10,7 @@ import type * as Schema from "effect/Schema"
 import * as HandlerFailure from "./HandlerFailure.ts"
 import * as Message from "./Message.ts"
 import type * as MessageHandler from "./MessageHandler.ts"
+import * as CoreOptions from "./Options.ts"
 import type * as Outcome from "./Outcome.ts"
 import * as QueueClient from "./QueueClient.ts"
 import type * as QueueError from "./QueueError.ts"
@@ -125,7 +126,9 @@ export const make = <A, I, RD, RE>({
   const encode = Message.schema(schema)
   const decode = ReceivedMessage.decode(schema)
   const toMessage = (value: A, options: Message.Options = {}) =>
-    Effect.suspend(() => encode(value, { ...messageOptions?.(value), ...options }))
+    Effect.suspend(() =>
+      encode(value, { ...messageOptions?.(value), ...CoreOptions.defined(options) })
+    )
 
   const decodeOrPutAside = Effect.fnUntraced(function* (
     settlement: QueueClient.Settlement,

@@ -5,7 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { defined } from "./internal/defined.ts"
+import * as Options from "./Options.ts"
 import * as ReceivedMessage from "./ReceivedMessage.ts"
 
 /**
@@ -95,4 +95,4 @@ export const deadLetter = (
   reason: string,
   description?: string,
   details?: ReceivedMessage.DeadLetterDetails
-): Verdict => ({ _tag: "DeadLetter", reason, ...defined({ description, details }) })
+): Verdict => ({ _tag: "DeadLetter", reason, ...Options.defined({ description, details }) })

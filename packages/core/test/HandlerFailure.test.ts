@@ -20,6 +20,9 @@ describe("HandlerFailure", () => {
     assert.strictEqual(plain.message, "UnknownEvent")
     assert.strictEqual(said.message, "no handler")
     assert.isTrue(HandlerFailure.isPermanent(plain))
+    // What was thrown instead would be tried again.
+    const unsaid = new HandlerFailure.Permanent({ reason: "UnknownEvent", description: undefined })
+    assert.strictEqual(unsaid.message, "UnknownEvent")
   })
 
   it.effect("R5.2 Permanent is caught by its tag", () =>

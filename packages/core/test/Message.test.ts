@@ -49,6 +49,20 @@ describe("bytes", () => {
     })
   )
 
+  it.effect("R1.3 an undefined option is none that was given", () =>
+    Effect.gen(function* () {
+      const unknown: Message.Options = untyped({
+        ...Object.fromEntries(Object.keys(full).map((name) => [name, undefined])),
+        scheduledAt: undefined
+      })
+      assert.deepStrictEqual(yield* Message.bytes(empty, unknown), yield* Message.bytes(empty))
+      assert.deepStrictEqual(yield* Message.text("a", unknown), yield* Message.text("a"))
+      assert.deepStrictEqual(yield* Message.json(1, unknown), yield* Message.json(1))
+      const encode = Message.schema(Schema.Number)
+      assert.deepStrictEqual(yield* encode(1, unknown), yield* encode(1))
+    })
+  )
+
   const at = DateTime.makeUnsafe(0)
 
   it.effect.each([

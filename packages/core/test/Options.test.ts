@@ -44,4 +44,27 @@ describe("Options", () => {
       assert.include(error.message, "NOPE")
     })
   )
+
+  it("leaves out what is undefined and nothing else", () => {
+    const value = { a: undefined, b: null, c: 0, d: "", e: false, f: Number.NaN, g: [undefined] }
+    const kept = Options.defined(value)
+    assert.deepStrictEqual(Object.keys(kept), ["b", "c", "d", "e", "f", "g"])
+    assert.deepStrictEqual(kept, { b: null, c: 0, d: "", e: false, f: Number.NaN, g: [undefined] })
+    assert.property(value, "a")
+  })
+
+  it("makes properties optional that may be undefined, and leaves the others required", () => {
+    const input: { readonly a: string; readonly b: number | undefined } = { a: "x", b: undefined }
+    const output: { readonly a: string; readonly b?: number } = Options.defined(input)
+    assert.deepStrictEqual(output, { a: "x" })
+    assert.deepStrictEqual(Options.defined({}), {})
+  })
+
+  it("keeps a property whose name is __proto__, and its object's prototype", () => {
+    const value: object = JSON.parse('{ "__proto__": { "admin": true }, "a": 1 }')
+    const kept = Options.defined(value)
+    assert.deepStrictEqual(Object.keys(kept), ["__proto__", "a"])
+    assert.strictEqual(Object.getPrototypeOf(kept), Object.prototype)
+    assert.notProperty(kept, "admin")
+  })
 })

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as DateTime from "effect/DateTime"
 import * as Defaults from "../src/Defaults.ts"
+import * as Options from "../src/Options.ts"
 import * as QueueAddress from "../src/QueueAddress.ts"
 import * as QueueClient from "../src/QueueClient.ts"
 import * as QueueError from "../src/QueueError.ts"
@@ -21,8 +22,8 @@ const { message, orders } = Clients
 const a = SessionId.makeUnsafe("a")
 const queues = { orders: ScriptedProvider.ordered }
 
-const unsupported = (what: string) =>
-  new QueueError.UnsupportedOperation({ what, provider: "scripted" })
+const unsupported = (what: string, remedy?: string) =>
+  new QueueError.UnsupportedOperation(Options.defined({ what, provider: "scripted", remedy }))
 
 const idsOf = (messages: ReadonlyArray<{ readonly messageId: string }>) =>
   messages.map(({ messageId }) => messageId)
@@ -250,7 +251,10 @@ describe("QueueClient: renewLock and peek", () => {
         queues: { orders: { peek: "unsupported" } }
       })
       const error = yield* Effect.flip(client.peek(orders))
-      assert.deepStrictEqual(error.reason, unsupported("peek"))
+      assert.deepStrictEqual(
+        error.reason,
+        unsupported("peek", "receive messages and abandon them; each counts one delivery more then")
+      )
       assert.deepStrictEqual(broker.calls("peek"), [])
     })
   )
@@ -263,7 +267,10 @@ describe("QueueClient: renewLock and peek", () => {
           queues: { orders: { deadLetter: "unsupported" } }
         })
         const dead = QueueAddress.deadLetter(orders)
-        const what = unsupported("reading dead letters (set deadLetterQueues of the client)")
+        const what = unsupported(
+          "reading dead letters",
+          "name a queue for dead letters in deadLetterQueues of the client"
+        )
         assert.deepStrictEqual((yield* Effect.flip(client.receive(dead))).reason, what)
         assert.deepStrictEqual((yield* Effect.flip(client.peek(dead))).reason, what)
         assert.deepStrictEqual([...broker.calls("receive"), ...broker.calls("peek")], [])
@@ -434,15 +441,17 @@ describe("QueueClient: sessions", () => {
         const next = yield* Effect.flip(none.client.acceptSession(orders))
         const byId = yield* Effect.flip(some.client.acceptSession(orders, { sessionId: a }))
         assert.deepStrictEqual(next.reason, unsupported("accepting a session"))
-        assert.deepStrictEqual(byId.reason, unsupported("accepting a session by its id"))
+        const free = "leave the id out and accept the next one that is free"
+        assert.deepStrictEqual(byId.reason, unsupported("accepting a session by its id", free))
         assert.strictEqual(none.broker.calls("acceptSession").length, 1)
         assert.deepStrictEqual(some.broker.calls("acceptSession"), [])
         yield* some.client.send(orders, message("a-1", "a"))
         const session = Option.getOrThrow(yield* some.client.acceptSession(orders))
         const read = yield* Effect.flip(session.state)
         const write = yield* Effect.flip(session.setState(Option.none()))
-        assert.deepStrictEqual(read.reason, unsupported("session state"))
-        assert.deepStrictEqual(write.reason, unsupported("session state"))
+        const beside = "put a store beside the queue: SessionLeases of @queue-runtime/session-store"
+        assert.deepStrictEqual(read.reason, unsupported("session state", beside))
+        assert.deepStrictEqual(write.reason, read.reason)
         assert.deepStrictEqual(some.broker.calls("getState"), [])
         assert.deepStrictEqual(some.broker.calls("setState"), [])
       })

@@ -566,9 +566,10 @@ describe("QueueClient: dead letters on a provider that has none", () => {
       yield* client.send(orders, message("m-1"))
       const held = yield* one(client, orders)
       const error = yield* Effect.flip(client.deadLetter(held, { reason: "Bad" }))
-      assert.deepStrictEqual(
-        error.reason,
-        unsupported("dead-lettering (set deadLetterQueues of the client)")
+      assert.strictEqual(
+        error.reason.message,
+        'dead-lettering is not supported by provider "scripted" on this queue: name a queue for dead ' +
+          "letters in deadLetterQueues of the client"
       )
       assert.strictEqual(error.queue, "orders")
       assert.deepStrictEqual(idsIn(broker, QueueAddress.queue(orders)), ["m-1"])
@@ -588,7 +589,7 @@ describe("QueueClient: dead letters on a provider that has none", () => {
         error.reason,
         new QueueError.ConfigurationInvalid({
           key: "deadLetterQueues.orders",
-          problem: '"aside" is ordered'
+          problem: 'must name a queue without sessions; "aside" is ordered'
         })
       )
     })

@@ -106,6 +106,15 @@ const table: ReadonlyArray<readonly [QueueError.Reason, QueueError.RetryState, s
     'peek is not supported by provider "aws-sqs" on this queue'
   ],
   [
+    new QueueError.UnsupportedOperation({
+      what: "a session",
+      provider: "memory",
+      remedy: "switch sessions on in its options"
+    }),
+    "Never",
+    'a session is not supported by provider "memory" on this queue: switch sessions on in its options'
+  ],
+  [
     new QueueError.SerializationFailed({ direction: "encode", detail: "a: Expected string" }),
     "Never",
     "the body could not be encoded: a: Expected string"
@@ -222,6 +231,13 @@ describe("QueueError", () => {
     const error = QueueError.make(throttled, context)
     assert.strictEqual(error.message, `${place}Throttled: the service throttles calls`)
     assert.deepStrictEqual({ ...context, ...error }, { ...error })
+  })
+
+  it("R2.3 what is undefined is as if it were not known", () => {
+    const unknown = { retry: undefined, retryAfter: undefined, cause: undefined }
+    const error = QueueError.make(throttled, { ...unknown, operation: "send", queue: undefined })
+    assert.deepStrictEqual(error, QueueError.make(throttled, { operation: "send" }))
+    assert.notProperty(error, "queue")
   })
 
   it("R2.2 who raises it may know better than the reason, and when to try again", () => {

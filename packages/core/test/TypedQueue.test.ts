@@ -16,6 +16,7 @@ import * as Clients from "./support/Clients.ts"
 import * as Logs from "./support/Logs.ts"
 import * as Received from "./support/Received.ts"
 import type * as ScriptedProvider from "./support/ScriptedProvider.ts"
+import { untyped } from "./support/untyped.ts"
 
 const { orders } = Clients
 
@@ -47,6 +48,18 @@ const withClient = <A, E>(
   )
 
 describe("TypedQueue", () => {
+  it.effect("R5.5 an option of one send wins over those of its queue, where it is defined", () =>
+    withClient(
+      Effect.fnUntraced(function* () {
+        yield* queue.send(order("c-1"), { sessionId: SessionId.makeUnsafe("own") })
+        yield* queue.send(order("c-2"), untyped({ sessionId: undefined }))
+        const received = yield* queue.receive({ max: 2 })
+        const sessions = received.map(({ message }) => message.sessionId)
+        assert.sameMembers(sessions, ["own", "c-2"])
+      })
+    )
+  )
+
   it.effect("R5.5 a value comes back as it was sent, with its delivery", () =>
     withClient(
       Effect.fnUntraced(function* () {

@@ -49,6 +49,7 @@ import {
   KeyProvider,
   type Message,
   NonceStore,
+  Options as CoreOptions,
   PutAside,
   type QueueAddress,
   QueueError,
@@ -137,7 +138,8 @@ const loadPolicies = Effect.fnUntraced(function* ({ queues = {}, ...common }: Op
         QueueError.configurationInvalid(`queues.${name}`, "must be the name of a queue")
       )
     }
-    own.set(name, yield* policies.make(`queues.${name}.`, { ...common, ...options }))
+    const given = { ...common, ...CoreOptions.defined(options) }
+    own.set(name, yield* policies.make(`queues.${name}.`, given))
   }
   const others = yield* policies.make("", common)
   return {

@@ -3,7 +3,7 @@ import { Defaults, Message, QueueClient, QueueError, QueueProvider } from "@queu
 import { Context, Effect, Layer, Option, Result } from "effect"
 import { KeyProviderMemory, type Sealing } from "../src/index.ts"
 import * as envelope from "../src/internal/envelope.ts"
-import { keyOf, keys, message, session } from "./support.ts"
+import { keyOf, keys, message, session, text } from "./support.ts"
 import * as World from "./support/world.ts"
 
 const { address, all, ordered, orders } = World
@@ -215,6 +215,18 @@ describe("Sealing: options", () => {
       assert.strictEqual(yield* keyOfProblem({ freshnessFrom: "birth" }), "freshnessFrom")
       assert.strictEqual(yield* keyOfProblem({ freshness: "Infinity" }), "freshness")
       assert.strictEqual(yield* keyOfProblem({ nonceWindow: -1 }), "nonceWindow")
+    })
+  )
+
+  it.effect("R8.7 what a queue leaves undefined is as for all queues", () =>
+    Effect.gen(function* () {
+      // Callers without exact optional properties exist.
+      const given: object = { mode: "off", queues: { orders: { mode: undefined } } }
+      const options: Sealing.Options = given
+      const world = yield* World.make(options)
+      yield* world.sealed.send(orders, [message("clear")])
+      const [stored] = yield* world.raw.peek(address, { max: 1 })
+      assert.strictEqual(text(stored?.body ?? new Uint8Array()), "clear")
     })
   )
 

@@ -252,7 +252,9 @@ export class Queue<In, Out> {
   /** Looks at messages without receiving them, where the service can. */
   peek(
     options: {
+      /** Default: 1. */
       readonly max?: number
+      /** Only those with this number or a higher one. Default: all. */
       readonly fromSequenceNumber?: bigint
     } & Source &
       Runner.Signal = {}

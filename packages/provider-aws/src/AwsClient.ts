@@ -19,13 +19,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import {
+  Options,
   ProviderMetrics,
   type QueueAddress,
   type QueueError,
   SdkVersion
 } from "@queue-runtime/core"
 import * as AwsConfig from "./AwsConfig.ts"
-import { defined } from "./internal/defined.ts"
 import { checkEnvironment } from "./internal/endpoints.ts"
 import * as errors from "./internal/errors.ts"
 import { installed } from "./internal/installed.ts"
@@ -175,7 +175,11 @@ const makeUse = (
   }
   return (f, call = {}) => {
     const timeout = call.timeout ?? config.requestTimeout
-    const place = { operation: call.operation ?? "use", ...defined({ queue: call.queue }), timeout }
+    const place = {
+      operation: call.operation ?? "use",
+      ...Options.defined({ queue: call.queue }),
+      timeout
+    }
     const millis = Duration.toMillis(timeout)
     return Effect.callback((resume) => {
       if (connection.isClosed) return resume(Effect.fail(errors.closed(place)))

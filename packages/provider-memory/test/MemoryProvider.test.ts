@@ -332,7 +332,8 @@ describe("receive", () => {
       const error = yield* Effect.flip(receive(1, now, QueueAddress.queue(ordered)))
       assert.deepInclude(error.reason, {
         _tag: "UnsupportedOperation",
-        what: "receiving from an ordered queue without a session (accept one, or use a session worker)"
+        what: "receiving from an ordered queue without a session",
+        remedy: "accept one, or use a session worker"
       })
       assert.deepStrictEqual(yield* receive(1, now, world.deadOrdered), [])
     }).pipe(Effect.provide(layer()))

@@ -28,6 +28,7 @@
 import {
   Configuration,
   Defaults,
+  Options,
   QueueError,
   type QueueProvider,
   Setting
@@ -237,7 +238,8 @@ const partOf =
     )
 
 /**
- * Reads the settings; what code says wins over the environment.
+ * Reads the settings; what code says wins over the environment. What code leaves undefined is as if it said
+ * nothing.
  *
  * **Errors** ConfigurationInvalid naming the variable and its rule; ValidationFailed for an option of the
  * code that there is none of, naming those that there are.
@@ -264,9 +266,9 @@ export const read = (
   overrides: Partial<ResilienceConfig> = {}
 ): Effect.Effect<ResilienceConfig, QueueError.QueueError> =>
   Effect.map(Effect.andThen(checked(overrides), Configuration.read(section)), (environment) => ({
-    retry: { ...environment.retry, ...overrides.retry },
-    timeout: { ...environment.timeout, ...overrides.timeout },
-    breaker: { ...environment.breaker, ...overrides.breaker }
+    retry: { ...environment.retry, ...Options.defined(overrides.retry ?? {}) },
+    timeout: { ...environment.timeout, ...Options.defined(overrides.timeout ?? {}) },
+    breaker: { ...environment.breaker, ...Options.defined(overrides.breaker ?? {}) }
   }))
 
 /**

@@ -98,6 +98,22 @@ describe("ResilienceConfig", () => {
     })
   )
 
+  it.effect("R10.1 what code leaves undefined counts as not said", () =>
+    Effect.gen(function* () {
+      const said = yield* read(environment, { retry: { factor: 3 } })
+      const parts: object = { retry: undefined, timeout: { send: undefined }, breaker: {} }
+      assert.deepStrictEqual(yield* read(environment, parts), yield* read(environment))
+      const half: object = { retry: { attempts: undefined, factor: 3, jitter: undefined } }
+      assert.deepStrictEqual(yield* read(environment, half), said)
+      // Without a variable the policy's own default is left to it.
+      assert.deepStrictEqual(yield* read({}, half), {
+        retry: { factor: 3 },
+        timeout: {},
+        breaker: {}
+      })
+    })
+  )
+
   const wrong: Readonly<Record<string, string>> = {
     QUEUE_RETRY_STRATEGY: "sometimes",
     QUEUE_MAX_RETRY_ATTEMPTS: "0",

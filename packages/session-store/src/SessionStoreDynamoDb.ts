@@ -45,6 +45,7 @@ import {
   Configuration,
   Defaults,
   MessageId,
+  Options as CoreOptions,
   QueueError,
   SdkVersion,
   SessionStore
@@ -89,7 +90,7 @@ const sdk: SdkVersion.Sdk = {
 }
 
 const makeClient = (config: DynamoDBClientConfig): DynamoDBClient => {
-  const client = new DynamoDBClient({ maxAttempts: 1, ...config })
+  const client = new DynamoDBClient({ maxAttempts: 1, ...CoreOptions.defined(config) })
   client.middlewareStack.add(
     (next) => (request) => {
       const problem = problemOf(request.request)

@@ -320,6 +320,21 @@ describe("SessionStoreDynamoDb: what goes wrong", () => {
     )
   }
 
+  it.effect("R5.6 the SDK tries once, where its number of attempts is left undefined too", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const url = yield* serveAnswers(() => {
+        calls++
+        return { status: 500, body: { __type: "x#InternalServerError" } }
+      })
+      // Callers without exact optional properties exist.
+      const client: object = { ...at(url), maxAttempts: undefined }
+      const store = yield* SessionStoreDynamoDb.make({ table: "sessions", client })
+      yield* Effect.flip(store.acquire(request()))
+      assert.strictEqual(calls, 1)
+    })
+  )
+
   it.effect("R2.3 a server that is not there is ConnectionFailed, one that hangs a Timeout", () =>
     Effect.gen(function* () {
       const gone = yield* SessionStoreDynamoDb.make({

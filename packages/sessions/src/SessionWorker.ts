@@ -151,8 +151,9 @@ const withoutSessions = (
   queue: QueueName.QueueName
 ): Effect.Effect<never, QueueError.QueueError> => {
   const reason = new QueueError.UnsupportedOperation({
-    what: "a session worker (the queue has no sessions switched on)",
-    provider: client.provider
+    what: "a session worker",
+    provider: client.provider,
+    remedy: "it has no sessions; switch them on in its options, or run a QueueWorker"
   })
   const unsupported = QueueError.make(reason, { queue })
   return client.acceptSession(queue, { wait: 0 }).pipe(

@@ -957,7 +957,7 @@ describe("SessionWorker", () => {
     return Effect.gen(function* () {
       const error = yield* Effect.flip(SessionWorker.run({ queue, handler: () => Effect.void }))
       assert.strictEqual(error.reason._tag, "UnsupportedOperation")
-      assert.include(error.message, "no sessions switched on")
+      assert.match(error.message, /on this queue: it has no sessions; switch them on/u)
     }).pipe(Effect.provide(layer))
   })
 

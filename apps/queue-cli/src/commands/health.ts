@@ -1,5 +1,5 @@
 /** `health` and `doctor`: whether it works, and why not. */
-import { Health, type QueueName } from "@queue-runtime/core"
+import { HandlerFailure, Health, type QueueName } from "@queue-runtime/core"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type { Diagnostics, Finding } from "../Diagnostics.ts"
@@ -28,7 +28,7 @@ export const run: Effect.Effect<void, Failure.Failure, Health.Health | Output.Ou
     yield* output.rows(report.queues, toJson, columns, ({ problem, queue, status }) => [
       queue,
       status,
-      problem === undefined ? "" : `${problem.reason}: ${problem.description ?? ""}`
+      problem === undefined ? "" : HandlerFailure.format(problem)
     ])
     if (report.status === "up") return
     return yield* new Failure.Failure({

@@ -22,6 +22,7 @@
 import {
   Capabilities,
   DeadLetters,
+  Options as CoreOptions,
   QueueClient,
   QueueError,
   type QueueName,
@@ -358,9 +359,7 @@ export const handler = Effect.fnUntraced(function* ({
     const name = yield* queueNamed(queue)
     const progress = deadLetters.replay(name, selectionOf(selection), {
       ...(attributes === undefined ? {} : { edit: editOf(attributes) }),
-      ...(dryRun === undefined ? {} : { dryRun }),
-      ...(rate === undefined ? {} : { rate }),
-      ...(restartDeliveryCount === undefined ? {} : { restartDeliveryCount })
+      ...CoreOptions.defined({ dryRun, rate, restartDeliveryCount })
     })
     return yield* started({ kind: "replay", queue: name, isDryRun: dryRun ?? false, progress })
   })

@@ -10,7 +10,12 @@
  *
  * @since 0.1.0
  */
-import { QueueError, type QueueName, type QueueStatistics } from "@queue-runtime/core"
+import {
+  Options as CoreOptions,
+  QueueError,
+  type QueueName,
+  type QueueStatistics
+} from "@queue-runtime/core"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -126,12 +131,7 @@ export const ratesOf = (past: ReadonlyArray<Sample>, now: QueueStatistics.Snapsh
     sent === undefined || growth === undefined
       ? undefined
       : Math.max(0, Math.round((sent - growth - (deadLettered ?? 0)) * 10) / 10)
-  return {
-    ...(sent === undefined ? {} : { sent }),
-    ...(left === undefined ? {} : { left }),
-    ...(deadLettered === undefined ? {} : { deadLettered }),
-    ...(growth === undefined ? {} : { growth })
-  }
+  return CoreOptions.defined({ sent, left, deadLettered, growth })
 }
 
 const unanswered = (at: number, error: QueueError.QueueError): Sample => ({

@@ -3,9 +3,9 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { defined } from "./defined.ts"
 import * as Message from "../Message.ts"
 import * as MessageId from "../MessageId.ts"
+import * as Options from "../Options.ts"
 import * as ReceivedMessage from "../ReceivedMessage.ts"
 import * as SessionId from "../SessionId.ts"
 import type * as Verdict from "../Verdict.ts"
@@ -47,14 +47,18 @@ export const toRouted = Effect.fnUntraced(function* (
   const id = yield* idOf(message)
   const info = {
     reason: verdict.reason,
-    ...defined({ description: verdict.description, details: verdict.details, sequenceNumber }),
+    ...Options.defined({
+      description: verdict.description,
+      details: verdict.details,
+      sequenceNumber
+    }),
     // Without a number two messages of one id and time have the same, and neither may pass for a copy.
     ...(sequenceNumber === undefined ? {} : { delivery: id }),
     source: message.receipt.address.queue,
     time: yield* DateTime.now,
     deliveryCount
   }
-  const optional = defined({ sessionId, history, replayId })
+  const optional = Options.defined({ sessionId, history, replayId })
   const metadata = yield* Effect.orDie(encode({ info, messageId, ...optional }))
   const { timeToLive: _, ...kept } = ReceivedMessage.toMessage(message)
   const attributes = { ...kept.attributes, [attribute]: metadata }

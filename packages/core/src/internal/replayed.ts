@@ -1,8 +1,8 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Defaults from "../Defaults.ts"
-import { defined } from "./defined.ts"
 import * as MessageId from "../MessageId.ts"
+import * as Options from "../Options.ts"
 import * as ReceivedMessage from "../ReceivedMessage.ts"
 
 /**
@@ -36,7 +36,7 @@ const cut = (text: string): string =>
 /** Its words cut, and without what is long. */
 const briefly = (details: ReceivedMessage.DeadLetterDetails): ReceivedMessage.DeadLetterDetails => {
   const { environment, errorType, service, stack: _, tags: __, version, ...times } = details
-  const words = Object.entries(defined({ errorType, service, version, environment }))
+  const words = Object.entries(Options.defined({ errorType, service, version, environment }))
   return { ...times, ...Object.fromEntries(words.map(([name, word]) => [name, cut(word)])) }
 }
 
@@ -48,7 +48,7 @@ const shortened = (info: ReceivedMessage.DeadLetterInfo): ReceivedMessage.DeadLe
     source,
     time,
     deliveryCount,
-    ...defined({
+    ...Options.defined({
       description: description === undefined ? undefined : cut(description),
       details: details === undefined ? undefined : briefly(details)
     })

@@ -24,7 +24,7 @@ type Outcomes = ReadonlyArray<Outcome.Outcome<QueueProvider.Sent>>
 
 const noSession = QueueError.validationFailed(
   "sessionId",
-  "an ordered queue takes no message without a session id"
+  "an ordered queue takes no message without a session id: give it one, or set missingSession of the client"
 )
 
 const isStamped = (message: Message.Message): message is Message.Stamped =>

@@ -8,8 +8,8 @@ import {
   fromTokenFile
 } from "@aws-sdk/credential-providers"
 import * as Redacted from "effect/Redacted"
+import { Options } from "@queue-runtime/core"
 import type * as AwsConfig from "../AwsConfig.ts"
-import { defined } from "./defined.ts"
 import { silent } from "./transport.ts"
 
 type Provider = NonNullable<SQSClientConfig["credentials"]>
@@ -33,7 +33,7 @@ const keys = (source: Extract<Source, { readonly _tag: "Keys" }>) => ({
 const clientConfig = ({ region, requestHandler }: Caller) => ({
   requestHandler,
   logger: silent,
-  ...defined({ region })
+  ...Options.defined({ region })
 })
 
 const webIdentity = (
@@ -42,7 +42,7 @@ const webIdentity = (
 ): Provider =>
   fromTokenFile({
     clientConfig: clientConfig(caller),
-    ...defined({ webIdentityTokenFile: tokenFile, roleArn, roleSessionName: sessionName })
+    ...Options.defined({ webIdentityTokenFile: tokenFile, roleArn, roleSessionName: sessionName })
   })
 
 const ofSource = (source: Source, caller: Caller): Provider => {
@@ -75,7 +75,7 @@ export const make = (credentials: AwsConfig.Credentials, caller: Caller): Provid
   return fromTemporaryCredentials({
     params: {
       RoleArn: roleArn,
-      ...defined({ RoleSessionName: sessionName, ExternalId: externalId })
+      ...Options.defined({ RoleSessionName: sessionName, ExternalId: externalId })
     },
     masterCredentials: ofSource(source, caller),
     clientConfig: clientConfig(caller)

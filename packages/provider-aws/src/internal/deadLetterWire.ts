@@ -1,8 +1,7 @@
 import type { MessageAttributeValue } from "@aws-sdk/client-sqs"
 import * as DateTime from "effect/DateTime"
-import { Defaults, type ReceivedMessage } from "@queue-runtime/core"
+import { Defaults, Options, type ReceivedMessage } from "@queue-runtime/core"
 import * as attributes from "./attributes.ts"
-import { defined } from "./defined.ts"
 import * as metadata from "./metadata.ts"
 import { sizeOf } from "./size.ts"
 import type { SendEntry } from "./sqs.ts"
@@ -48,7 +47,7 @@ const deadOf = (
   id,
   enqueuedAt: DateTime.toEpochMillis(message.enqueuedAt),
   firstDeliveredAt: firstReceivedAt,
-  ...defined({
+  ...Options.defined({
     description: options.description,
     sequence: sequence?.toString(),
     details: options.details === undefined ? undefined : metadata.toDetails(options.details)
@@ -68,7 +67,7 @@ const detailed = (arrived: Arrived, options: DeadLetterOptions): SendEntry["attr
   }
   const encoded = metadata.encode({
     ...own,
-    ...defined({ session: message.sessionId }),
+    ...Options.defined({ session: message.sessionId }),
     ...(Object.keys(all).length === 0 ? {} : { attributes: all }),
     id: message.messageId,
     dead: deadOf(arrived, options)
@@ -95,7 +94,7 @@ export const toDeadLetter = (arrived: Arrived, options: DeadLetterOptions): Send
   const entryOf = (values: SendEntry["attributes"], group: string): SendEntry => ({
     body: source.body,
     attributes: values,
-    ...defined({ traceHeader: header }),
+    ...Options.defined({ traceHeader: header }),
     ...(options.isFifo ? { groupId: group, deduplicationId: id } : {})
   })
   const { description: _, details: __, ...terse } = options

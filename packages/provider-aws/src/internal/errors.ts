@@ -1,7 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
-import { Defaults, QueueError } from "@queue-runtime/core"
-import { defined } from "./defined.ts"
+import { Defaults, Options, QueueError } from "@queue-runtime/core"
 
 /** The name the provider gives itself, everywhere it names itself. */
 export const provider = "aws-sqs"
@@ -51,7 +50,7 @@ export const error = (
     provider,
     ...context,
     operation: place.operation,
-    ...defined({ queue: place.queue })
+    ...Options.defined({ queue: place.queue })
   })
 
 /** What a call gets when the client is closed. */
@@ -493,7 +492,7 @@ const faultOf = (thrown: unknown): Fault => {
   return {
     codes: codesOf(thrown),
     message: textOf(property(thrown, "message")) ?? "",
-    ...defined({ status: numberOf(status), server: serverOf(thrown) }),
+    ...Options.defined({ status: numberOf(status), server: serverOf(thrown) }),
     isClockCorrected: property(metadata, "clockSkewCorrected") === true
   }
 }
@@ -502,7 +501,7 @@ const faultOf = (thrown: unknown): Fault => {
 export const fromThrown = (thrown: unknown, place: Place): QueueError.QueueError => {
   const { reason, retry, retryAfter } = classified(faultOf(thrown), place)
   const after = retryAfterOf(thrown) ?? retryAfter
-  return error(reason, place, { cause: thrown, ...defined({ retry, retryAfter: after }) })
+  return error(reason, place, { cause: thrown, ...Options.defined({ retry, retryAfter: after }) })
 }
 
 /** What SQS says of one entry of a batch that it did not take. */
@@ -518,16 +517,16 @@ export const fromEntry = (entry: FailedEntry, place: Place): QueueError.QueueErr
   const fault = {
     codes: Code === undefined ? [] : [bare(Code)],
     message: Message ?? "",
-    ...defined({ isSender: SenderFault })
+    ...Options.defined({ isSender: SenderFault })
   }
   const { reason, retry, retryAfter } = classified(fault, place)
-  return error(reason, place, defined({ retry, retryAfter }))
+  return error(reason, place, Options.defined({ retry, retryAfter }))
 }
 
 /** An entry the service said nothing of: nobody knows. */
 export const unanswered = (place: Place): QueueError.QueueError => {
   const { reason, retry } = failure("EntryUnanswered", "Transient")
-  return error(reason, place, defined({ retry }))
+  return error(reason, place, Options.defined({ retry }))
 }
 
 /** Whether the credentials were good once, so that others may be had from where they came. */

@@ -2,8 +2,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { ReceivedMessage } from "@queue-runtime/core"
-import { defined } from "./defined.ts"
+import { Options, ReceivedMessage } from "@queue-runtime/core"
 
 /** The one attribute of ours: what SQS has no place for, as JSON. A plain message has none. */
 export const attribute = "queue-runtime"
@@ -104,7 +103,7 @@ const deadOf = (value: unknown): Dead | undefined => {
     id: textOf(dead.id) ?? "",
     enqueuedAt: timeOf(dead.enqueuedAt) ?? time,
     firstDeliveredAt: timeOf(dead.firstDeliveredAt) ?? time,
-    ...defined({
+    ...Options.defined({
       description: textOf(dead.description),
       sequence: textOf(dead.sequence),
       details: dead.details

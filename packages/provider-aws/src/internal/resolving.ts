@@ -3,10 +3,9 @@ import * as Cache from "effect/Cache"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { Defaults, QueueAddress, QueueError, type QueueName } from "@queue-runtime/core"
+import { Defaults, Options, QueueAddress, QueueError, type QueueName } from "@queue-runtime/core"
 import type * as AwsClient from "../AwsClient.ts"
 import * as AwsConfig from "../AwsConfig.ts"
-import { defined } from "./defined.ts"
 import * as errors from "./errors.ts"
 import { redriveOf } from "./redrive.ts"
 import * as target from "./target.ts"
@@ -39,7 +38,7 @@ const checkRegion = Effect.fnUntraced(function* (use: Use, region: string, place
 
 const lookUp = (use: Use, name: string, account: string | undefined, place: errors.Place): Found =>
   use((client, abortSignal) => {
-    const input = { QueueName: name, ...defined({ QueueOwnerAWSAccountId: account }) }
+    const input = { QueueName: name, ...Options.defined({ QueueOwnerAWSAccountId: account }) }
     return client.send(new GetQueueUrlCommand(input), { abortSignal })
   }, place).pipe(
     Effect.flatMap(({ QueueUrl }) =>

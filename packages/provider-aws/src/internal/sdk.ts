@@ -1,10 +1,9 @@
 import { ListQueuesCommand, SQSClient, type SQSClientConfig } from "@aws-sdk/client-sqs"
 import { randomUUID } from "node:crypto"
 import * as Predicate from "effect/Predicate"
-import { Defaults } from "@queue-runtime/core"
+import { Defaults, Options } from "@queue-runtime/core"
 import type * as AwsConfig from "../AwsConfig.ts"
 import * as credentials from "./credentials.ts"
-import { defined } from "./defined.ts"
 import * as hashes from "./hashes.ts"
 import * as transport from "./transport.ts"
 
@@ -14,7 +13,7 @@ const configOf = (
   config: AwsConfig.AwsConfig,
   requestHandler: RequestHandler
 ): SQSClientConfig => ({
-  ...defined({ region: config.region, endpoint: config.endpoint }),
+  ...Options.defined({ region: config.region, endpoint: config.endpoint }),
   credentials: credentials.make(config.credentials, { region: config.region, requestHandler }),
   requestHandler,
   // Ours decide, and they know what is safe to repeat.

@@ -16,9 +16,8 @@ import {
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { Defaults, type Outcome, QueueAddress, type QueueError } from "@queue-runtime/core"
+import { Defaults, Options, type Outcome, QueueAddress, type QueueError } from "@queue-runtime/core"
 import type * as AwsClient from "../AwsClient.ts"
-import { defined } from "./defined.ts"
 import * as errors from "./errors.ts"
 import { type Redrive, redriveOf } from "./redrive.ts"
 import type { Queue } from "./resolving.ts"
@@ -136,14 +135,14 @@ const receiveInput = (queue: Queue, call: ReceiveCall) => ({
   VisibilityTimeout: call.visibilitySeconds,
   MessageSystemAttributeNames: ["All" as const],
   MessageAttributeNames: ["All"],
-  ...defined({ ReceiveRequestAttemptId: call.attemptId })
+  ...Options.defined({ ReceiveRequestAttemptId: call.attemptId })
 })
 
 const sendEntry = (entry: SendEntry, index: number): SendMessageBatchRequestEntry => ({
   Id: String(index),
   MessageBody: entry.body,
   MessageAttributes: { ...entry.attributes },
-  ...defined({
+  ...Options.defined({
     MessageGroupId: entry.groupId,
     MessageDeduplicationId: entry.deduplicationId,
     DelaySeconds: entry.delaySeconds
@@ -218,7 +217,7 @@ const attributesOf = (attributes: Partial<Record<string, string>>): QueueAttribu
     delay: Duration.seconds(number(attributes, "DelaySeconds")),
     retention: Duration.seconds(number(attributes, "MessageRetentionPeriod")),
     messageSizeMax: number(attributes, "MaximumMessageSize") || Defaults.sqsMessageSizeMax,
-    ...defined({ redrive }),
+    ...Options.defined({ redrive }),
     counts: {
       visible: number(attributes, "ApproximateNumberOfMessages"),
       inFlight: number(attributes, "ApproximateNumberOfMessagesNotVisible"),
@@ -258,7 +257,7 @@ const makeSend = (use: Use): Sqs["send"] => {
       Effect.map((answer) =>
         outcomesOf(entries.length, answer, placeOf, ({ MessageId = "", SequenceNumber }) => ({
           id: MessageId,
-          ...defined({ sequenceNumber: sequenceOf(SequenceNumber) })
+          ...Options.defined({ sequenceNumber: sequenceOf(SequenceNumber) })
         }))
       )
     )

@@ -1,4 +1,4 @@
-import { defined } from "./defined.ts"
+import { Options } from "@queue-runtime/core"
 
 /** Where a queue is; at most one of the three is there. */
 export interface Target {
@@ -57,7 +57,7 @@ export const given = (target: Target): ReadonlyArray<string> =>
   [target.url, target.arn, target.name].filter((one) => one !== undefined)
 
 /** The three alone, of what may have more. */
-export const of = ({ arn, name, url }: Target): Target => defined({ arn, name, url })
+export const of = ({ arn, name, url }: Target): Target => Options.defined({ arn, name, url })
 
 /** The name the queue has in SQS; nothing where the target does not say. */
 export const physicalName = (target: Target): string | undefined => {

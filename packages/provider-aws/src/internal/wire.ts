@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import {
   type Message,
   MessageId,
+  Options,
   type QueueAddress,
   QueueName,
   type ReceivedMessage,
@@ -11,7 +12,6 @@ import {
 import type * as AwsConfig from "../AwsConfig.ts"
 import * as attributes from "./attributes.ts"
 import * as bodies from "./bodies.ts"
-import { defined } from "./defined.ts"
 import * as ids from "./ids.ts"
 import * as metadata from "./metadata.ts"
 import { sequenceOf } from "./sequence.ts"
@@ -74,7 +74,7 @@ interface Ids {
 
 const idsOf = (message: Message.Stamped, options: ToWireOptions): Ids =>
   options.isFifo
-    ? defined({
+    ? Options.defined({
         groupId: message.sessionId === undefined ? undefined : ids.toSqs(message.sessionId),
         deduplicationId: options.deduplicationId ?? ids.toSqs(message.messageId)
       })
@@ -94,7 +94,7 @@ const metadataOf = (
   const group = wire.groupId === undefined ? undefined : ids.fromSqs(wire.groupId)
   const timeToLive =
     message.timeToLive === undefined ? undefined : Duration.toMillis(message.timeToLive)
-  return defined({
+  return Options.defined({
     id: messageId,
     session: group === sessionId ? undefined : sessionId,
     correlation: correlationId,
@@ -123,7 +123,7 @@ export const toWire = (message: Message.Stamped, options: ToWireOptions): SendEn
     body: text,
     attributes: Object.fromEntries([...values, ...ours]),
     ...wireIds,
-    ...defined({ traceHeader, delaySeconds })
+    ...Options.defined({ traceHeader, delaySeconds })
   }
 }
 
@@ -174,7 +174,7 @@ const infoOf = (
   source: QueueName.is(dead.source) ? dead.source : address.queue,
   time: DateTime.makeUnsafe(dead.time),
   deliveryCount: dead.deliveryCount,
-  ...defined({
+  ...Options.defined({
     description: dead.description,
     details: metadata.fromDetails(dead.details),
     delivery: dead.id === "" ? undefined : dead.id,
@@ -253,6 +253,6 @@ export const fromWire = (source: SqsMessage, options: FromWireOptions): Arrived 
       options.bodyEncoding
     ),
     source,
-    ...defined({ groupId, sequence })
+    ...Options.defined({ groupId, sequence })
   }
 }

@@ -124,8 +124,9 @@ export const make = (broker: Broker, connection: Connection): QueueProvider.Serv
         const problem =
           queue.ordered && address._tag === "Queue"
             ? new QueueError.UnsupportedOperation({
-                what: "receiving from an ordered queue without a session (accept one, or use a session worker)",
-                provider
+                what: "receiving from an ordered queue without a session",
+                provider,
+                remedy: "accept one, or use a session worker"
               })
             : receiving.problemOf(options)
         if (problem !== undefined) return Effect.fail(error(problem, "receive", queue.name))
@@ -189,7 +190,8 @@ export const make = (broker: Broker, connection: Connection): QueueProvider.Serv
         if (!queue.ordered) {
           const reason = new QueueError.UnsupportedOperation({
             what: "accepting a session",
-            provider
+            provider,
+            remedy: "set sessions: true in its options"
           })
           return Effect.fail(error(reason, "acceptSession", name))
         }

@@ -36,9 +36,9 @@ const judged = (error: QueueError.QueueError, wasUnsure: boolean): QueueError.Qu
   if (!wasUnsure || error.reason._tag !== "ReceiptExpired") return error
   const { operation, provider, queue } = error
   return QueueError.make(new QueueError.SettlementUnknown(), {
-    ...(operation === undefined ? {} : { operation }),
-    ...(provider === undefined ? {} : { provider }),
-    ...(queue === undefined ? {} : { queue }),
+    operation,
+    provider,
+    queue,
     cause: error
   })
 }

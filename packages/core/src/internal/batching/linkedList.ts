@@ -1,6 +1,8 @@
 /**
  * A doubly linked list whose nodes can be taken out from anywhere: a caller that stops waiting leaves
  * nothing behind. A Map also keeps an order, but its first key is found by stepping over deleted ones.
+ * Effect's MutableList looks for what it takes out, and with yallist, whose nodes carry their list and
+ * check it, what is its own node takes more than twice the time.
  */
 export interface LinkedList<A> {
   first: Node<A> | undefined

@@ -2,9 +2,9 @@ import { hash } from "node:crypto"
 import * as DateTime from "effect/DateTime"
 import type * as DeadLetters from "../../DeadLetters.ts"
 import * as Message from "../../Message.ts"
+import * as Options from "../../Options.ts"
 import type * as QueueName from "../../QueueName.ts"
 import * as ReceivedMessage from "../../ReceivedMessage.ts"
-import { defined } from "../defined.ts"
 
 const idLength = 32
 
@@ -52,7 +52,7 @@ export const fromMessage = (
     messageId,
     enqueuedAt,
     // Of the queue it comes from, else of the dead letters: both grow as its session did.
-    ...defined({ sequenceNumber: info.sequenceNumber ?? message.sequenceNumber, replayId }),
+    ...Options.defined({ sequenceNumber: info.sequenceNumber ?? message.sequenceNumber, replayId }),
     history: history ?? []
   }
 }

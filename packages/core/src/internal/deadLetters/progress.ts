@@ -1,15 +1,21 @@
 import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as DeadLetters from "../../DeadLetters.ts"
+import * as Options from "../../Options.ts"
 import type * as QueueError from "../../QueueError.ts"
-import { defined } from "../defined.ts"
 
 /** What became of one letter. */
 export const item = (
   { id, message: { sessionId }, messageId, reason }: DeadLetters.DeadLetter,
   outcome: DeadLetters.Item["outcome"],
   error?: QueueError.QueueError
-): DeadLetters.Item => ({ id, messageId, reason, outcome, ...defined({ sessionId, error }) })
+): DeadLetters.Item => ({
+  id,
+  messageId,
+  reason,
+  outcome,
+  ...Options.defined({ sessionId, error })
+})
 
 /** What there is to say at the end. */
 interface End {
@@ -20,7 +26,7 @@ const after = (
   { done, failed, failures, total }: DeadLetters.Progress,
   last: DeadLetters.Item | End
 ): DeadLetters.Progress => {
-  if ("complete" in last) return { done, failed, failures, ...defined({ total }), ...last }
+  if ("complete" in last) return { done, failed, failures, ...Options.defined({ total }), ...last }
   const { error, outcome } = last
   const tag = error?.reason._tag
   return {
@@ -28,7 +34,7 @@ const after = (
     failed: outcome === "failed" ? failed + 1 : failed,
     failures: tag === undefined ? failures : { ...failures, [tag]: (failures[tag] ?? 0) + 1 },
     last,
-    ...defined({ total })
+    ...Options.defined({ total })
   }
 }
 
@@ -48,7 +54,12 @@ export const of = <E, E2>(
   items: Stream.Stream<DeadLetters.Item, E>,
   { complete, total }: Whole<E2>
 ): Stream.Stream<DeadLetters.Progress, E | E2> => {
-  const start: DeadLetters.Progress = { done: 0, failed: 0, failures: {}, ...defined({ total }) }
+  const start: DeadLetters.Progress = {
+    done: 0,
+    failed: 0,
+    failures: {},
+    ...Options.defined({ total })
+  }
   const end = Stream.map(Stream.fromEffect(complete), (isAll) => ({ complete: isAll }))
   return Stream.scan(Stream.concat(items, end), () => start, after)
 }

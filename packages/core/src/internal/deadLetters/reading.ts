@@ -6,11 +6,11 @@ import * as Stream from "effect/Stream"
 import * as Check from "../../Check.ts"
 import type * as DeadLetters from "../../DeadLetters.ts"
 import * as Defaults from "../../Defaults.ts"
+import * as Options from "../../Options.ts"
 import * as QueueAddress from "../../QueueAddress.ts"
 import type * as QueueClient from "../../QueueClient.ts"
 import * as QueueError from "../../QueueError.ts"
 import type * as QueueName from "../../QueueName.ts"
-import { defined } from "../defined.ts"
 import * as holds from "./hold.ts"
 import * as letters from "./letter.ts"
 import * as seeing from "./seeing.ts"
@@ -174,7 +174,7 @@ export const page = (
       const shown = some.slice(0, most)
       return {
         letters: shown.map(({ letter }) => letter),
-        ...defined({ next: some.length > most ? shown.at(-1)?.at : undefined }),
+        ...Options.defined({ next: some.length > most ? shown.at(-1)?.at : undefined }),
         complete: yield* complete
       }
     })

@@ -11,11 +11,11 @@ import type * as DeadLetters from "../../DeadLetters.ts"
 import * as Defaults from "../../Defaults.ts"
 import * as Message from "../../Message.ts"
 import * as MessageId from "../../MessageId.ts"
+import * as Options from "../../Options.ts"
 import type * as Outcome from "../../Outcome.ts"
 import type * as QueueClient from "../../QueueClient.ts"
 import * as QueueError from "../../QueueError.ts"
 import type * as QueueName from "../../QueueName.ts"
-import { defined } from "../defined.ts"
 import * as replayed from "../replayed.ts"
 
 /** Options of a replay, checked. */
@@ -93,7 +93,12 @@ const prepare = Effect.fnUntraced(function* <A extends Item>(
   const { messageId = letter.messageId } = message
   const deliveries = restartDeliveryCount ? undefined : letter.deliveryCount
   const under = (history: DeadLetters.DeadLetter["history"]): Message.Message => {
-    const carried = replayed.encode({ messageId, replayId, history, ...defined({ deliveries }) })
+    const carried = replayed.encode({
+      messageId,
+      replayId,
+      history,
+      ...Options.defined({ deliveries })
+    })
     const attributes = { ...message.attributes, [replayed.attribute]: carried }
     return Message.stamp(new Message.Message({ ...message, attributes }), idOf(letter))
   }

@@ -3,8 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as DeadLetters from "../../DeadLetters.ts"
 import * as Defaults from "../../Defaults.ts"
+import * as Options from "../../Options.ts"
 import type * as QueueError from "../../QueueError.ts"
-import { defined } from "../defined.ts"
 import * as reading from "./reading.ts"
 
 const hourMillis = Duration.toMillis(Duration.hours(1))
@@ -79,6 +79,6 @@ export const make = (
       byReason: sum.reasons.sorted,
       byService: sum.services.sorted,
       byHour: sum.hours.sorted,
-      ...defined({ oldest: sum.oldest, newest: sum.newest })
+      ...Options.defined({ oldest: sum.oldest, newest: sum.newest })
     })
   )

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
-import { defined } from "../defined.ts"
+import * as Options from "../../Options.ts"
 
 /** Whether somebody reads the metrics; `auto` finds out. */
 export const MetricsRead: Context.Reference<boolean | "auto"> = Context.Reference<boolean | "auto">(
@@ -34,7 +34,7 @@ export const decide: Effect.Effect<Signals> = Effect.map(Effect.context(), (cont
   const hasReader =
     tracer !== undefined || Context.get(context, Metric.MetricRegistry) !== registryOfNobody
   return {
-    ...defined({ tracer }),
+    ...Options.defined({ tracer }),
     isMeasured: read === "auto" ? hasReader : read,
     isLogged: levelsWithDebug.has(Context.get(context, References.MinimumLogLevel)),
     context

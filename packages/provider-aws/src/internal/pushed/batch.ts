@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import {
   Defaults,
+  Options,
   type Outcome,
   type PushedBatch,
   QueueAddress,
@@ -12,7 +13,6 @@ import {
 } from "@queue-runtime/core"
 import type * as AwsConfig from "../../AwsConfig.ts"
 import * as deadLetterWire from "../deadLetterWire.ts"
-import { defined } from "../defined.ts"
 import * as errors from "../errors.ts"
 import { sizeOf } from "../size.ts"
 import type { Queue, SendEntry, Sqs } from "../sqs.ts"
@@ -194,7 +194,7 @@ export class Batch {
       isFifo,
       // What the queue took, its dead-letter queue takes.
       sizeMax: settings.messageSizeMax,
-      ...defined({ description: why.description, details: why.details })
+      ...Options.defined({ description: why.description, details: why.details })
     })
   }
 

@@ -1,6 +1,6 @@
 import type { MessageAttributeValue } from "@aws-sdk/client-sqs"
 import * as Predicate from "effect/Predicate"
-import { defined } from "../defined.ts"
+import { Options } from "@queue-runtime/core"
 import type { SqsMessage } from "../sqs.ts"
 
 /** An attribute of a message as Lambda has it in its event: bytes in base64. */
@@ -74,7 +74,7 @@ const readOne = (given: Fields & { readonly messageId: string }): Read => {
     unreadable: {
       messageId: given.messageId,
       problem: `its ${name} ${problem}`,
-      ...defined({ groupId: groupOf(given) })
+      ...Options.defined({ groupId: groupOf(given) })
     }
   }
 }
@@ -111,7 +111,7 @@ const valueOf = (one: EventAttribute): MessageAttributeValue => {
   const { binaryValue, dataType, stringValue } = one
   const BinaryValue =
     binaryValue === undefined ? undefined : new Uint8Array(Buffer.from(binaryValue, "base64"))
-  return { DataType: dataType, ...defined({ StringValue: stringValue, BinaryValue }) }
+  return { DataType: dataType, ...Options.defined({ StringValue: stringValue, BinaryValue }) }
 }
 
 /** As one without anything in it would come: it has its place in the batch, and nobody gets it. */
@@ -119,7 +119,7 @@ export const blank = ({ groupId, messageId }: Unreadable): SqsMessage => ({
   id: messageId,
   handle: "",
   body: "",
-  systemAttributes: defined({ MessageGroupId: groupId }),
+  systemAttributes: Options.defined({ MessageGroupId: groupId }),
   attributes: {}
 })
 

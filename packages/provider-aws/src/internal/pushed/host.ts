@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import {
   Capabilities,
   Defaults,
+  Options as CoreOptions,
   type PushedBatch,
   QueueAddress,
   QueueError,
@@ -11,7 +12,6 @@ import {
   Verdict
 } from "@queue-runtime/core"
 import * as AwsConfig from "../../AwsConfig.ts"
-import { defined } from "../defined.ts"
 import * as errors from "../errors.ts"
 import type { Sqs } from "../sqs.ts"
 import * as target from "../target.ts"
@@ -165,7 +165,12 @@ export const make = ({ changesVisibility, config, self, sqs }: Options): PushedB
         ({ arrived: { firstReceivedAt, message }, copyOf, deliveryCount, fate, verdict }) => {
           const firstDeliveredAt = DateTime.makeUnsafe(firstReceivedAt)
           const facts = { deliveryCount, firstDeliveredAt, deliveredAt, lockedUntil }
-          return defined({ message: Object.assign(message, facts), fate, verdict, copyOf })
+          return CoreOptions.defined({
+            message: Object.assign(message, facts),
+            fate,
+            verdict,
+            copyOf
+          })
         }
       ),
       settle: batch.settle,

@@ -7,12 +7,12 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import {
   Defaults,
+  Options,
   QueueError,
   type QueueProvider,
   type QueueSession,
   type SessionId
 } from "@queue-runtime/core"
-import { defined } from "../defined.ts"
 import * as ids from "../ids.ts"
 import type { Group } from "./group.ts"
 import type { Router } from "./router.ts"
@@ -75,7 +75,7 @@ const sessionLocked = (
   until: number | undefined
 ): QueueError.QueueError => {
   const lockedUntil = until === undefined ? undefined : DateTime.makeUnsafe(until)
-  const reason = new QueueError.SessionLocked({ sessionId, ...defined({ lockedUntil }) })
+  const reason = new QueueError.SessionLocked({ sessionId, ...Options.defined({ lockedUntil }) })
   return router.line.error(reason, "acceptSession")
 }
 

@@ -2,9 +2,14 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { Defaults, type Outcome, QueueAddress, type ReceivedMessage } from "@queue-runtime/core"
+import {
+  Defaults,
+  Options,
+  type Outcome,
+  QueueAddress,
+  type ReceivedMessage
+} from "@queue-runtime/core"
 import * as deadLetterWire from "../deadLetterWire.ts"
-import { defined } from "../defined.ts"
 import { sizeOf } from "../size.ts"
 import type { Delivery } from "./delivery.ts"
 import type { Line } from "./line.ts"
@@ -48,7 +53,7 @@ export const copy = Effect.fnUntraced(function* (
         isFifo: to.isFifo,
         // What the queue took, its dead-letter queue takes: details that are too much are left out.
         sizeMax: line.settings.messageSizeMax,
-        ...defined({ description: why.description, details: why.details })
+        ...Options.defined({ description: why.description, details: why.details })
       })
     )
     // Ten large ones do not fit into one call.

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { QueueAddress, QueueError, type QueueProvider } from "@queue-runtime/core"
+import { Options, QueueAddress, QueueError, type QueueProvider } from "@queue-runtime/core"
 import { provider } from "../errors.ts"
 import * as accepting from "./accepting.ts"
 import * as checks from "./checks.ts"
@@ -7,8 +7,8 @@ import type { Lines, Used } from "./lines.ts"
 import * as sending from "./sending.ts"
 import * as settling from "./settling.ts"
 
-const unsupported = (what: string): QueueError.Reason =>
-  new QueueError.UnsupportedOperation({ what, provider })
+const unsupported = (what: string, remedy?: string): QueueError.Reason =>
+  new QueueError.UnsupportedOperation(Options.defined({ what, provider, remedy }))
 
 /** Why nothing can be received from here. */
 const receiveProblem = (
@@ -17,11 +17,12 @@ const receiveProblem = (
 ): QueueError.Reason | undefined => {
   if (router !== undefined) {
     return unsupported(
-      "receiving from an ordered queue without a session (accept one, or use a session worker)"
+      "receiving from an ordered queue without a session",
+      "accept one, or use a session worker"
     )
   }
   if (!line.isMain && capabilities.deadLetter === "unsupported") {
-    return unsupported("receiving dead letters, without a dead-letter queue,")
+    return unsupported("receiving dead letters", settling.withoutDeadLetters)
   }
   return checks.receiveProblem(options)
 }
@@ -31,9 +32,17 @@ const acceptProblem = (
   { capabilities, router }: Used,
   options: QueueProvider.AcceptOptions
 ): QueueError.Reason | undefined => {
-  if (router === undefined) return unsupported("accepting a session")
+  if (router === undefined) {
+    return unsupported(
+      "accepting a session",
+      "only a FIFO queue has sessions; set fifo: true in its options"
+    )
+  }
   if (options.sessionId !== undefined && capabilities.acceptSpecific === "unsupported") {
-    return unsupported("accepting a session by its id, in strict mode,")
+    return unsupported(
+      "accepting a session by its id",
+      "leave the id out, or set strict: false in its options"
+    )
   }
   return checks.waitProblem(options.wait)
 }

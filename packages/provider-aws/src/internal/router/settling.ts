@@ -267,13 +267,17 @@ export const abandonDelayMax = (line: Pick<Line, "settings">): Duration.Duration
     Duration.seconds(1)
   )
 
+/** What to do where a queue has no dead letters. */
+export const withoutDeadLetters =
+  "give it a redrive policy, or name a queue for them in deadLetter of its options"
+
 /** Why nothing of the call can be settled. */
 const problemOf = (line: Line, verdict: Verdict.Verdict): QueueError.Reason | undefined => {
   if (verdict._tag === "DeadLetter" && !line.hasDeadLetters) {
-    const what = line.isMain
-      ? "dead-lettering, without a dead-letter queue,"
-      : "dead-lettering a dead letter"
-    return new QueueError.UnsupportedOperation({ what, provider })
+    const reason = line.isMain
+      ? { what: "dead-lettering", remedy: withoutDeadLetters }
+      : { what: "dead-lettering a dead letter" }
+    return new QueueError.UnsupportedOperation({ ...reason, provider })
   }
   if (verdict._tag !== "Abandon") return undefined
   const { delay } = verdict
