@@ -24,11 +24,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { ProviderMetrics, type QueueError, SdkVersion } from "@queue-runtime/core"
+import { Options, ProviderMetrics, type QueueError, SdkVersion } from "@queue-runtime/core"
 import * as AzureConfig from "./AzureConfig.ts"
 import * as calls from "./internal/calls.ts"
 import type * as connection from "./internal/connection.ts"
-import { defined } from "./internal/defined.ts"
 import * as errors from "./internal/errors.ts"
 import { installed } from "./internal/installed.ts"
 
@@ -130,7 +129,7 @@ export const make: (
     const use: Service["use"] = (f, { operation = "use", queue, timeout } = {}) =>
       calls.call(
         first,
-        { operation, ...defined({ queue }) },
+        { operation, ...Options.defined({ queue }) },
         timeout ?? config.connectTimeout,
         (signal) => f(first.client, signal)
       )

@@ -6,8 +6,8 @@ import {
   WorkloadIdentityCredential
 } from "@azure/identity"
 import * as Redacted from "effect/Redacted"
+import { Options } from "@queue-runtime/core"
 import type * as AzureConfig from "../AzureConfig.ts"
-import { defined } from "./defined.ts"
 
 /** The credential of the SDK: it fetches tokens when they are asked for, and again before they expire. */
 export const make = (credentials: AzureConfig.Credentials): TokenCredential => {
@@ -26,7 +26,7 @@ export const make = (credentials: AzureConfig.Credentials): TokenCredential => {
       )
     case "WorkloadIdentity":
       return new WorkloadIdentityCredential(
-        defined({
+        Options.defined({
           tenantId: credentials.tenantId,
           clientId: credentials.clientId,
           tokenFilePath: credentials.tokenFile

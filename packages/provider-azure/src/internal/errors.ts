@@ -1,7 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
-import { Defaults, QueueError } from "@queue-runtime/core"
-import { defined } from "./defined.ts"
+import { Defaults, Options, QueueError } from "@queue-runtime/core"
 
 /** The name the provider gives itself, everywhere it names itself. */
 export const provider = "azure-service-bus"
@@ -46,7 +45,7 @@ export const error = (
     provider,
     ...context,
     operation: place.operation,
-    ...defined({ queue: place.queue })
+    ...Options.defined({ queue: place.queue })
   })
 
 /** What a call gets, and a wait ends with, when the provider is closed. */
@@ -65,9 +64,9 @@ export const expired = (place: Place): QueueError.QueueError =>
 export const invalid = (field: string, problem: string, place: Place): QueueError.QueueError =>
   error(new QueueError.ValidationFailed({ field, problem }), place)
 
-/** What a call gets that this queue cannot do. */
-export const unsupported = (what: string, place: Place): QueueError.QueueError =>
-  error(new QueueError.UnsupportedOperation({ what, provider }), place)
+/** What a call gets that this queue cannot do, and what to do instead where there is something. */
+export const unsupported = (what: string, place: Place, remedy?: string): QueueError.QueueError =>
+  error(new QueueError.UnsupportedOperation(Options.defined({ what, provider, remedy })), place)
 
 const failure =
   (retry: QueueError.RetryState): Rule =>
@@ -153,7 +152,7 @@ const unauthorized: Rule = ({ message }, { operation }) => {
     return { reason: new QueueError.PermissionDenied({ operation: right }) }
   }
   const detail = /invalidsignature/iu.test(message) ? "the signature is not valid" : undefined
-  const reason = new QueueError.AuthenticationFailed(defined({ detail }))
+  const reason = new QueueError.AuthenticationFailed(Options.defined({ detail }))
   // The next call brings a new token.
   return /expired/iu.test(message) ? { reason, retry: "Transient" } : { reason }
 }
@@ -163,20 +162,22 @@ const authentication: Rule = ({ code }) => ({
 })
 
 /** The service says what the queue is; that the options say the reverse is why it was asked so. */
-const notAllowedOf = (message: string): string => {
+const notAllowedOf = (message: string): { readonly what: string; readonly remedy?: string } => {
   if (/does not require sessions/iu.test(message)) {
-    return (
-      "sessions: true in the options of a queue that has no sessions in Azure " +
-      "(set sessions: false, or make the queue anew with sessions)"
-    )
+    const remedy =
+      "it has none in Azure; set sessions: false in its options, or make it anew with sessions"
+    return { what: "a session", remedy }
   }
   return /session/iu.test(message)
-    ? "sessions: false in the options of a queue that requires sessions in Azure (set sessions: true)"
-    : "the operation"
+    ? {
+        what: "a use without a session",
+        remedy: "it requires sessions in Azure; set sessions: true in its options"
+      }
+    : { what: "the operation" }
 }
 
 const notAllowed: Rule = ({ message }) => ({
-  reason: new QueueError.UnsupportedOperation({ what: notAllowedOf(message), provider })
+  reason: new QueueError.UnsupportedOperation({ ...notAllowedOf(message), provider })
 })
 
 /** A certificate does not become right by asking again. */
@@ -349,7 +350,10 @@ const classified = (thrown: unknown) => {
   const inner = innermost(thrown)
   const message = textOf(inner, "message")
   const { code, rule } = ruleOf(codesOf(inner, message), message)
-  return { rule, fault: { code, message, ...defined({ server: serverOf(inner, message) }) } }
+  return {
+    rule,
+    fault: { code, message, ...Options.defined({ server: serverOf(inner, message) }) }
+  }
 }
 
 /**

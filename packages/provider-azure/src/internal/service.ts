@@ -41,8 +41,15 @@ const numberOf = (name: string): number => {
   return hash
 }
 
-const needsSession =
-  "receiving from an ordered queue without a session (accept one, or use a session worker)"
+const needsSession = {
+  what: "receiving from an ordered queue without a session",
+  remedy: "accept one, or use a session worker"
+} as const
+
+const withoutSessions = {
+  what: "accepting a session",
+  remedy: "set sessions: true in its options if it has them in Azure"
+} as const
 
 /** The provider's inside, over a client. */
 export const make = (client: Client, shared: Shared): Made => {
@@ -72,8 +79,11 @@ export const make = (client: Client, shared: Shared): Made => {
     )
 
   /** Refused, unless it is the queue itself that is missing. */
-  const refuse = (what: string, place: errors.Place, name: QueueName.QueueName) =>
-    Effect.andThen(acceptorOf(name).exists, Effect.fail(errors.unsupported(what, place)))
+  const refuse = (
+    { remedy, what }: { readonly what: string; readonly remedy: string },
+    place: errors.Place,
+    name: QueueName.QueueName
+  ) => Effect.andThen(acceptorOf(name).exists, Effect.fail(errors.unsupported(what, place, remedy)))
 
   const open = <A>(
     place: errors.Place,
@@ -190,7 +200,7 @@ export const make = (client: Client, shared: Shared): Made => {
       const problem = errors.problemOfReceive({ max: 1, wait: options.wait }, place)
       if (problem !== undefined) return Effect.fail(problem)
       if (!resolve(name).sessions) {
-        return open(place, () => refuse("accepting a session", place, name))
+        return open(place, () => refuse(withoutSessions, place, name))
       }
       return Effect.map(accept(name, options, place), Option.map(handleOf))
     }

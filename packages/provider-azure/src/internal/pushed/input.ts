@@ -2,7 +2,7 @@ import type { ServiceBusReceivedMessage } from "@azure/service-bus"
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import { defined } from "../defined.ts"
+import { Options } from "@queue-runtime/core"
 import * as wire from "../wire.ts"
 
 type Properties = Readonly<Record<string, string>>
@@ -101,7 +101,7 @@ const sectionOf = (value: unknown): Uint8Array | undefined => {
 
 const itemOf = (source: unknown, fields: Fields, body: unknown): Item => {
   const properties = propertiesOf(fields["applicationProperties"] ?? fields["userProperties"])
-  const message = defined({
+  const message = Options.defined({
     messageId: textOf(fields["messageId"]),
     sessionId: textOf(fields["sessionId"]),
     correlationId: textOf(fields["correlationId"]),
