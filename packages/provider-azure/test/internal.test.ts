@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events"
 import { Writable } from "node:stream"
 import { ServiceBusClient, type ServiceBusReceivedMessage } from "@azure/service-bus"
 import { assert, describe, it } from "@effect/vitest"
@@ -15,6 +16,8 @@ import { Deliveries, Delivery, type Owner } from "../src/internal/deliveries.ts"
 import { longOf } from "../src/internal/long.ts"
 import {
   countLinks,
+  drainBeforeClose,
+  drainWithin,
   endTransport,
   isConnectionOpen,
   onConnection,
@@ -52,6 +55,20 @@ const deliveryOf = (value: number, lockedUntil: number, now = 0): Delivery =>
     now,
     lockedUntil
   })
+
+/** A link of the SDK's that waits for an unused credit to come back. */
+class Draining extends EventEmitter {
+  drain = true
+  closes = 0
+  close = (): Promise<void> => {
+    this.closes++
+    return Promise.resolve()
+  }
+}
+
+interface Holder {
+  _link: Draining | undefined
+}
 
 describe("Deliveries", () => {
   it("R3.4 a receipt finds its delivery once, at its own address", () => {
@@ -264,6 +281,55 @@ describe("small things", () => {
       protect(undefined)
     })
   )
+
+  it("the SDK's own patience is never made shorter", () => {
+    const batching = { _drainTimeoutInMs: 200 }
+    const receiver = { _batchingReceiver: { _batchingReceiverLite: batching } }
+    drainWithin(receiver, 100)
+    assert.strictEqual(batching._drainTimeoutInMs, 200)
+    drainWithin(receiver, 1_000)
+    assert.strictEqual(batching._drainTimeoutInMs, 1_000)
+    drainWithin({ _batchingReceiver: { _batchingReceiverLite: {} } }, 1_000)
+  })
+
+  for (const [when, meanwhile, closes] of [
+    ["whose credit comes back stays open", (link: Draining) => link.emit("receiver_drained"), 0],
+    ["whose credit does not come back is closed", () => undefined, 1],
+    [
+      "that is closed for good meanwhile is closed",
+      (link: Draining, holder: Holder) => {
+        holder._link = undefined
+        link.emit("receiver_drained")
+      },
+      1
+    ]
+  ] as const) {
+    it.live(`§5.4 the link of a subscription ${when}`, () =>
+      Effect.gen(function* () {
+        const link = new Draining()
+        const holder: Holder = { _link: link }
+        const receiver = { _streamingReceiver: holder }
+        drainBeforeClose(receiver, 50)
+        drainBeforeClose(receiver, 50)
+        const closed = link.close()
+        assert.strictEqual(link.closes, 0)
+        meanwhile(link, holder)
+        yield* Effect.promise(() => closed)
+        assert.strictEqual(link.closes, closes)
+        assert.strictEqual(link.listenerCount("receiver_drained"), 0)
+        link.drain = false
+        yield* Effect.promise(() => link.close())
+        assert.strictEqual(link.closes, closes + 1)
+      })
+    )
+  }
+
+  it("a subscription that looks otherwise inside is left as it is", () => {
+    const link = { close: 1 }
+    drainBeforeClose({ _streamingReceiver: { _link: link } }, 50)
+    drainBeforeClose(undefined, 50)
+    assert.strictEqual(link.close, 1)
+  })
 
   it.each([
     ["Endpoint=sb://a.b/;SharedAccessKeyName=n;SharedAccessKey=k==", undefined],

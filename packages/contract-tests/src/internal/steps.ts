@@ -59,6 +59,15 @@ export const passBeyond = Effect.fnUntraced(function* (duration: Duration.Durati
   yield* pass(Duration.sum(duration, Duration.times(time.precision, 2)))
 })
 
+/** The same, counted from `start`: what was done since then has taken its part of it. */
+export const passBeyondSince = Effect.fnUntraced(function* (
+  start: number,
+  duration: Duration.Duration
+): Step<void> {
+  const passed = Duration.millis((yield* Clock.currentTimeMillis) - start)
+  yield* passBeyond(Duration.max(Duration.subtract(duration, passed), Duration.zero))
+})
+
 /** Until every lock taken so far has run out. */
 export const passLock = Effect.flatMap(World.World, ({ capabilities }) =>
   passBeyond(capabilities.lockDuration)

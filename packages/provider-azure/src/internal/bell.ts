@@ -1,14 +1,23 @@
 import type { ServiceBusReceivedMessage } from "@azure/service-bus"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { Defaults } from "@queue-runtime/core"
 import { closing } from "./calls.ts"
 import type { Context } from "./context.ts"
-import { protect } from "./inside.ts"
+import { drainBeforeClose, protect } from "./inside.ts"
 import type { Link } from "./link.ts"
+
+/** Less than the end of a wait is waited for, so that it comes by itself. */
+const drainMillis = Duration.toMillis(Defaults.serviceBusCloseWait) / 2
 
 /** Who is told. */
 export interface Listener {
   readonly rang: (message: ServiceBusReceivedMessage, link: Link) => void
   readonly failed: (thrown: unknown) => void
+}
+
+interface Subscription {
+  readonly close: () => Promise<void>
 }
 
 /**
@@ -23,7 +32,7 @@ export class Bell {
   readonly link: Link
   readonly #context: Context
   readonly #listener: Listener
-  #subscription: { readonly close: () => Promise<void> } | undefined
+  #subscription: Subscription | undefined
   /** Ends the handler of the last message, and so gives the next credit. */
   #next: (() => void) | undefined
   /** Whether a message may come. */
@@ -81,13 +90,18 @@ export class Bell {
     return Effect.suspend(() => {
       const subscription = this.#subscription
       if (!this.isArmed || subscription === undefined) return Effect.succeed(true)
-      protect(this.link.receiver)
       this.#subscription = undefined
       return Effect.tap(
-        closing(this.link.sdk, () => subscription.close()),
+        closing(this.link.sdk, () => this.#end(subscription)),
         () => Effect.sync(() => this.#isDisarmed())
       )
     })
+  }
+
+  #end(subscription: Subscription): Promise<void> {
+    protect(this.link.receiver)
+    drainBeforeClose(this.link.receiver, drainMillis)
+    return subscription.close()
   }
 
   /** The subscription is over, and with it the handler of a message that crossed its end. */
@@ -105,9 +119,8 @@ export class Bell {
     const subscription = this.#subscription
     this.#subscription = undefined
     if (subscription === undefined) return
-    protect(this.link.receiver)
     // Now, not soon: the SDK would bring it back by itself, and then there were two.
-    const closed = subscription.close()
+    const closed = this.#end(subscription)
     this.#context.shared.fork(Effect.ignore(Effect.tryPromise(() => closed)))
   }
 }

@@ -38,12 +38,14 @@ export const protect = (thing: unknown): void => {
 
 /**
  * Gives the service as long as this to take back a credit that was not used. The SDK waits a fifth of a
- * second, and then closes the link: a session is lost then because the service was slow once.
+ * second, or longer if it was told so before, and then closes the link: a session is lost then because the
+ * service, or this process, was slow once, and another link is to be opened.
  */
 export const drainWithin = (thing: unknown, millis: number): void => {
   for (const place of places) {
     const batching = at(thing, place, "_batchingReceiverLite")
-    if (typeof at(batching, "_drainTimeoutInMs") === "number" && Predicate.isObject(batching)) {
+    const known = at(batching, "_drainTimeoutInMs")
+    if (typeof known === "number" && known < millis && Predicate.isObject(batching)) {
       Object.defineProperty(batching, "_drainTimeoutInMs", { configurable: true, value: millis })
     }
   }
@@ -57,6 +59,43 @@ const isMethod = (value: unknown): value is Method => typeof value === "function
 const invoke = (thing: unknown, name: string, ...values: ReadonlyArray<unknown>): void => {
   const method = at(thing, name)
   if (isMethod(method)) Reflect.apply(method, thing, values)
+}
+
+/** Whether the service takes a credit back that was not used, within so long a time. */
+const drained = (link: object, millis: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const end = (isDrained: boolean): void => {
+      clearTimeout(timer)
+      invoke(link, "removeListener", "receiver_drained", onDrained)
+      resolve(isDrained)
+    }
+    const onDrained = (): void => end(true)
+    const timer = setTimeout(end, millis, false)
+    invoke(link, "once", "receiver_drained", onDrained)
+  })
+
+const patientLinks = new WeakSet<object>()
+
+/**
+ * The same for a subscription, whose fifth of a second cannot be changed: what closes its link then waits,
+ * and leaves it open if the credit comes back in time. Over a link that is being closed the SDK drops what
+ * crosses its end, which stays locked and is seen by nobody.
+ */
+export const drainBeforeClose = (receiver: unknown, millis: number): void => {
+  const holder = at(receiver, "_streamingReceiver")
+  const link = at(holder, "_link")
+  const close = at(link, "close")
+  if (!Predicate.isObject(link) || !isClose(close) || patientLinks.has(link)) return
+  patientLinks.add(link)
+  // What is closed for good the SDK lets go of first.
+  const isKept = (): boolean => at(holder, "_link") === link
+  const value = (options?: unknown): Promise<unknown> =>
+    at(link, "drain") === true && isKept()
+      ? drained(link, millis).then((isDrained) =>
+          isDrained && isKept() ? undefined : close.call(link, options)
+        )
+      : close.call(link, options)
+  Object.defineProperty(link, "close", { configurable: true, value })
 }
 
 /** The connection of a client, which the SDK keeps to itself; none where it looks otherwise inside. */

@@ -14,6 +14,7 @@ import { call, limited, type Line } from "./calls.ts"
 import type { Context } from "./context.ts"
 import type { Delivery, Owner } from "./deliveries.ts"
 import type * as errors from "./errors.ts"
+import { endPending } from "./inside.ts"
 import { Losses } from "./losses.ts"
 import type { SdkClient } from "./sdkClient.ts"
 import { Settlements } from "./settlements.ts"
@@ -98,7 +99,6 @@ export class Link implements Owner, Line {
   readonly #address: QueueAddress.QueueAddress
   readonly #path: string
   readonly #settlements = new Settlements()
-  readonly #losses = new Losses()
   /** The link below, as of the newest delivery: the SDK opens another one after a lost connection. */
   #amqpLink: unknown
   #open = new Map<number, Delivery>()
@@ -155,12 +155,19 @@ export class Link implements Owner, Line {
     return this.#context.isClosed
   }
 
-  /** A link that the service detaches takes with it what was under way, and the SDK does not say so. */
+  /** Only its connection: what of its settlements the end of the link alone takes with it ends below. */
   onLost(listener: () => void): () => void {
-    const forgets = [this.sdk.onLost(listener), this.#losses.on(listener)]
-    return () => {
-      for (const forget of forgets) forget()
-    }
+    return this.sdk.onLost(listener)
+  }
+
+  /**
+   * A link that ends takes with it what left over it and was not answered, and the SDK does not say so. What
+   * was answered before, what goes by its lock token and what has not left yet are none of that.
+   */
+  #watch(amqpLink: unknown): void {
+    const losses = new Losses()
+    losses.on(() => endPending(this.receiver))
+    losses.watch(amqpLink, ["receiver_close"])
   }
 
   /** Deliveries from the oldest unsettled one to the newest. */
@@ -182,7 +189,7 @@ export class Link implements Owner, Line {
     const amqpLink = amqpLinkOf(delivery.message)
     if (amqpLink !== this.#amqpLink) {
       this.#amqpLink = amqpLink
-      this.#losses.watch(amqpLink, ["receiver_close"])
+      this.#watch(amqpLink)
       this.#open = new Map()
       this.#next = 0
     }

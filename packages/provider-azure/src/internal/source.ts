@@ -18,7 +18,7 @@ import { call, connectionOf, keeping, limited } from "./calls.ts"
 import type { Context } from "./context.ts"
 import { Delivery } from "./deliveries.ts"
 import * as errors from "./errors.ts"
-import { protect } from "./inside.ts"
+import { drainWithin, protect } from "./inside.ts"
 import { Link } from "./link.ts"
 import { longOf } from "./long.ts"
 import * as wire from "./wire.ts"
@@ -43,6 +43,13 @@ class Waiter {
 }
 
 const gatherMillis = Duration.toMillis(Defaults.serviceBusGatherWait)
+
+/**
+ * The part of a call's time limit that the service has to take an unused credit back: then the link is
+ * closed, which loses nothing, and the next receive opens another. Less than a session's has, since a
+ * receive that brought something waits for it as well.
+ */
+const drainPart = 0.1
 
 /** Failures of the bell in a row after which its waiters hear of it. */
 const bellFailuresMax = 3
@@ -336,10 +343,16 @@ export class Source {
     const { config } = this.#context
     const timeout = link.isWarm ? config.requestTimeout : config.connectTimeout
     const place = { ...this.#place("receive"), timeout }
+    const drainMillis = Duration.toMillis(config.requestTimeout) * drainPart
     return keeping(
       connectionOf(link),
       place,
-      () => link.receiver.receiveMessages(count, { maxWaitTimeInMs: gatherMillis }),
+      () => {
+        const receiving = link.receiver.receiveMessages(count, { maxWaitTimeInMs: gatherMillis })
+        // What has that limit is there from the first receive on.
+        drainWithin(link.receiver, drainMillis)
+        return receiving
+      },
       (late) => this.#spare(late.map((message) => this.#deliver(message, link)))
     ).pipe(limited(link, place, timeout))
   }

@@ -341,6 +341,8 @@ export const receiving: ReadonlyArray<ProviderRule> = [
     title: "a waiting receiver is served when a message is abandoned",
     source: "SPEC R3.5",
     breaks: "wakes waiters for new messages alone",
+    // Longer than anybody waits here: what is received was abandoned, and its lock did not run out.
+    queue: { lockDuration: Duration.minutes(1) },
     run: Effect.gen(function* () {
       const held = yield* steps.deliver("a")
       const call = yield* steps.start(yield* waiting(long))
