@@ -54,7 +54,7 @@ const unsupported = (provider: string | undefined, what: string): string | undef
   if (/peek/iu.test(what)) {
     return "SQS shows no message without receiving it: --receive receives them and gives them back, which counts a delivery each"
   }
-  if (/(?:reading|receiving) dead letters|dead-lettering(?:,|$)/u.test(what)) {
+  if (/(?:reading|receiving) dead letters$|dead-lettering$/u.test(what)) {
     return "give the queue a redrive policy, or name its dead-letter queue: QUEUE_DLQ_NAME, aws.queues.<name>.deadLetter"
   }
   if (what.includes("session by its id")) {

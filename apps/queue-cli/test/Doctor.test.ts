@@ -333,10 +333,7 @@ const reasons: ReadonlyArray<
     "unsupported"
   ],
   [
-    new QueueError.UnsupportedOperation({
-      what: "dead-lettering, without a dead-letter queue,",
-      provider: "x"
-    }),
+    new QueueError.UnsupportedOperation({ what: "dead-lettering", provider: "x" }),
     "aws-sqs",
     /redrive policy/u,
     "unsupported"

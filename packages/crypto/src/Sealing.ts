@@ -46,6 +46,7 @@ import {
   type Capabilities,
   CryptoProvider,
   Defaults,
+  HandlerFailure,
   KeyProvider,
   type Message,
   NonceStore,
@@ -398,7 +399,8 @@ export const make = Effect.fnUntraced(function* (
       return Effect.as(annotated(log), PutAside.later(below, delay))
     }
     const [reason, description] = failures.describe(opened.failure)
-    const log = Effect.logError(`a message was rejected: ${reason}: ${description}`)
+    const why = HandlerFailure.format({ reason, description })
+    const log = Effect.logError(`a message was rejected: ${why}`)
     return Effect.as(annotated(log), PutAside.rejected(below, { reason, description, delay }))
   }
 
