@@ -68,8 +68,8 @@ export interface Service {
    * The plaintext.
    *
    * **Errors** CryptoFailed (IntegrityFailed): a bit of anything differs, or the key does. Nothing of
-   * the plaintext is ever returned then. Every other error says nothing of the message, which is tried
-   * again.
+   * the plaintext is ever returned then. CryptoFailed (KeyNotFound): the key was wiped since it was looked
+   * up, which may be messages ago. Every other error says nothing of the message, which is tried again.
    */
   readonly decrypt: (
     key: KeyProvider.Key,
@@ -80,7 +80,11 @@ export interface Service {
     key: KeyProvider.Key,
     data: Uint8Array
   ) => Effect.Effect<Uint8Array, QueueError.QueueError>
-  /** Whether the signature is of this data and key; takes the same time either way. */
+  /**
+   * Whether the signature is of this data and key; takes the same time either way.
+   *
+   * **Errors** CryptoFailed (KeyNotFound), as of `decrypt`
+   */
   readonly verify: (
     key: KeyProvider.Key,
     data: Uint8Array,

@@ -133,14 +133,16 @@ const makeSmaller = (overhead: number) => {
 
 const loadPolicies = Effect.fnUntraced(function* ({ queues = {}, ...common }: Options) {
   const own = new Map<string, policies.Policy>()
-  for (const [name, options] of Object.entries(queues)) {
+  // Callers without types exist.
+  const given: ReadonlyArray<readonly [string, PolicyOptions | undefined]> = Object.entries(queues)
+  for (const [name, options = {}] of given) {
     if (!QueueName.is(name)) {
       return yield* Effect.fail(
         QueueError.configurationInvalid(`queues.${name}`, "must be the name of a queue")
       )
     }
-    const given = { ...common, ...CoreOptions.defined(options) }
-    own.set(name, yield* policies.make(`queues.${name}.`, given))
+    const whole = { ...common, ...CoreOptions.defined(options) }
+    own.set(name, yield* policies.make(`queues.${name}.`, whole))
   }
   const others = yield* policies.make("", common)
   return {
@@ -366,23 +368,21 @@ export const make = Effect.fnUntraced(function* (
       return openFrom(0)
     })
 
-  /** As it lies there, with why; of one that can be opened what is in it. */
+  /** As they lie there, with why; of those that can be opened what is in them. */
   const shown = <M extends sealer.Taken>(
     queue: QueueName.QueueName,
-    message: M
-  ): Effect.Effect<M> => {
+    messages: ReadonlyArray<M>
+  ): Effect.Effect<ReadonlyArray<M>> => {
     const own = policy.of(queue)
-    return sealer.opener<M>(
-      tools,
-      queue,
-      own,
-      true
-    )(message, (opened) => {
-      const found = opened._tag === "Plaintext" ? admitted(opened, own) : opened
-      if (found._tag === "Opened") return Effect.succeed(found.message)
-      const attributes = { ...message.attributes, [attributeNames.unopened]: whyNot(found) }
-      return Effect.succeed({ ...message, attributes })
-    })
+    const open = sealer.opener<M>(tools, queue, own, true)
+    return Effect.forEach(messages, (message) =>
+      open(message, (opened) => {
+        const found = opened._tag === "Plaintext" ? admitted(opened, own) : opened
+        if (found._tag === "Opened") return Effect.succeed(found.message)
+        const attributes = { ...message.attributes, [attributeNames.unopened]: whyNot(found) }
+        return Effect.succeed({ ...message, attributes })
+      })
+    )
   }
 
   /** What is to become of a message that does not open, said in the log. */
@@ -427,7 +427,7 @@ export const make = Effect.fnUntraced(function* (
       take: self.receive(address, asked),
       open: (messages) =>
         address._tag === "DeadLetter"
-          ? Effect.forEach(messages, (message) => shown(address.queue, message))
+          ? shown(address.queue, messages)
           : receivePlain(address.queue, messages),
       settle: self.settle,
       settleCountMax: () => self.capabilities(address.queue).settleCountMax
@@ -478,9 +478,7 @@ export const make = Effect.fnUntraced(function* (
     settle: self.settle,
     renewLock: self.renewLock,
     peek: (address: QueueAddress.QueueAddress, asked) =>
-      Effect.flatMap(self.peek(address, asked), (messages) =>
-        Effect.forEach(messages, (message) => shown(address.queue, message))
-      ),
+      Effect.flatMap(self.peek(address, asked), (messages) => shown(address.queue, messages)),
     ...QueueProvider.mapDepth(self, (call) => call),
     acceptSession: (queue, asked) =>
       Effect.map(self.acceptSession(queue, asked), Option.map(sessionOf))

@@ -28,7 +28,14 @@
  *
  * @since 0.1.0
  */
-import { Defaults, NonceStore, QueueError, QueueName, QueueProvider } from "@queue-runtime/core"
+import {
+  Defaults,
+  NonceStore,
+  Options,
+  QueueError,
+  QueueName,
+  QueueProvider
+} from "@queue-runtime/core"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -139,20 +146,21 @@ function saidOf(settings: Readonly<Record<string, Setting<unknown>>>, queue: str
   )
 }
 
+/** What code leaves undefined it does not say, or a queue that is to be sealed would go out in clear. */
 const queuesOf = (
   environment: Readonly<Record<string, Sealing.PolicyOptions>>,
-  code: Readonly<Record<string, Sealing.PolicyOptions>>
+  code: Readonly<Record<string, Sealing.PolicyOptions | undefined>>
 ): Readonly<Record<string, Sealing.PolicyOptions>> =>
   Object.fromEntries(
     [...new Set([...Object.keys(environment), ...Object.keys(code)])].map((queue) => [
       queue,
-      { ...environment[queue], ...code[queue] }
+      { ...environment[queue], ...Options.defined(code[queue] ?? {}) }
     ])
   )
 
 /**
  * Reads the settings, keys aside; what code says wins over the environment. What is said of one queue wins
- * over what is said of all, whoever says it.
+ * over what is said of all, whoever says it. What code leaves undefined is as if it said nothing.
  *
  * **Errors** ConfigurationInvalid naming the variable and its rule.
  *
@@ -197,7 +205,7 @@ export const read = (
     const queues = queuesOf(said, code)
     return {
       ...saidOf(settings, allQueues),
-      ...common,
+      ...Options.defined(common),
       ...(Object.keys(queues).length === 0 ? {} : { queues })
     }
   })

@@ -626,6 +626,88 @@ describe("Sealing: keys", () => {
     })
   )
 
+  it.effect(
+    "R8.4 what is tampered is rejected behind one that opened, by a key looked up anew",
+    () =>
+      Effect.gen(function* () {
+        const own = yield* KeyProviderMemory.make(keys("k1"))
+        let lookups = 0
+        const looking = {
+          ...own,
+          byId: (...asked: Parameters<typeof own.byId>) => {
+            lookups++
+            return own.byId(...asked)
+          }
+        }
+        const good = yield* seal(own, "encrypt", message("a"))
+        const enqueuedAt = yield* DateTime.now
+        const opening = sealer.opener<sealer.Taken>(makeTools(looking), orders, policy(), false)
+        const tags: Array<string> = []
+        for (const bit of [0, 1]) {
+          const body = Uint8Array.from(good.body)
+          body[body.byteLength - 1] = (body.at(-1) ?? 0) ^ bit
+          const opened = yield* opening(
+            { ...good, body, deliveryCount: 1, enqueuedAt },
+            Effect.succeed
+          )
+          tags.push(opened._tag)
+        }
+        assert.deepStrictEqual(tags, ["Opened", "Rejected"])
+        assert.strictEqual(lookups, 2)
+      })
+  )
+
+  it.effect("R8.6 a cipher that is down is not asked twice for a message", () =>
+    Effect.gen(function* () {
+      const own = yield* KeyProviderMemory.make(keys("k1"))
+      const tools = makeTools(own)
+      let calls = 0
+      const failing = {
+        ...tools,
+        cipher: {
+          ...tools.cipher,
+          decrypt: (...asked: Parameters<typeof tools.cipher.decrypt>) =>
+            calls++ === 0
+              ? tools.cipher.decrypt(...asked)
+              : Effect.fail(QueueError.make(new QueueError.ConnectionFailed()))
+        }
+      }
+      const sealed = yield* seal(own, "encrypt", message("a"))
+      const taken = { ...sealed, deliveryCount: 1, enqueuedAt: yield* DateTime.now }
+      const opening = sealer.opener<sealer.Taken>(failing, orders, policy(), false)
+      assert.strictEqual((yield* opening(taken, Effect.succeed))._tag, "Opened")
+      assert.strictEqual((yield* opening(taken, Effect.succeed))._tag, "Later")
+      assert.strictEqual(calls, 2)
+    })
+  )
+
+  it.effect(
+    "R8.3 a wrapped key is looked up once a call too, and dead letters and peeks go by it",
+    () =>
+      Effect.gen(function* () {
+        const wrapped = new Uint8Array([1, 2, 3])
+        const memory = yield* KeyProviderMemory.make(keys("k1"))
+        let lookups = 0
+        const own = {
+          ...memory,
+          wrappedSizeMax: 3,
+          current: (queue: typeof orders) =>
+            Effect.map(memory.current(queue), (key) => ({ ...key, wrapped })),
+          byId: (...asked: Parameters<typeof memory.byId>) => {
+            lookups++
+            assert.deepStrictEqual(asked[1].wrapped, wrapped)
+            return memory.byId(...asked)
+          }
+        }
+        const sealed = yield* World.makeWith(own)
+        yield* sealed.send(orders, [message("a"), message("b", { id: "m-2" })])
+        assert.deepStrictEqual(textsOf(yield* sealed.peek(address, { max: 10 })), ["a", "b"])
+        assert.strictEqual(lookups, 1)
+        assert.deepStrictEqual(textsOf(yield* sealed.receive(address, all)), ["a", "b"])
+        assert.strictEqual(lookups, 2)
+      })
+  )
+
   it.effect("R8.7 an expired key opens and never seals", () =>
     Effect.gen(function* () {
       const expiring = { ...keyOf("k1"), notAfter: yield* timeIn("1 minute") }

@@ -84,6 +84,22 @@ describe("SealingConfig", () => {
     })
   )
 
+  it.effect("R10.1 what code leaves undefined it does not say, of all queues and of one", () =>
+    Effect.gen(function* () {
+      const variables = { QUEUE_CRYPTO_MODE: "off, orders=encrypt" }
+      // Callers without exact optional properties exist.
+      const shapes: ReadonlyArray<object> = [
+        { mode: undefined, plaintext: undefined },
+        { queues: undefined },
+        { queues: { orders: undefined } },
+        { queues: { orders: { mode: undefined, freshness: undefined } } }
+      ]
+      for (const shape of shapes) {
+        assert.deepStrictEqual(yield* read(variables, shape), yield* read(variables))
+      }
+    })
+  )
+
   const wrong: ReadonlyArray<readonly [keyof typeof environment, string]> = [
     ["QUEUE_CRYPTO_MODE", "maybe"],
     ["QUEUE_CRYPTO_MODE", " "],
@@ -255,6 +271,31 @@ describe("SealingConfig", () => {
         assert.strictEqual(yield* refused(variables), "QUEUE_CRYPTO_KEYS")
       }
       assert.strictEqual(yield* refused({}, { mode: "sign" }), "QUEUE_CRYPTO_KEYS")
+    })
+  )
+
+  it.effect("R8.1 what the environment seals goes out sealed, whatever code leaves undefined", () =>
+    Effect.gen(function* () {
+      const variables = { ...key, QUEUE_CRYPTO_MODE: "off, orders=encrypt" }
+      const shapes: ReadonlyArray<object> = [
+        { queues: { orders: undefined } },
+        { queues: { orders: { mode: undefined } } }
+      ]
+      for (const shape of shapes) {
+        yield* within(
+          variables,
+          Effect.fnUntraced(function* (raw, sealed) {
+            yield* sealed.send(orders, [message("a secret")])
+            const [stored] = yield* raw.peek(address, { max: 1 })
+            assert.strictEqual(text(stored?.body.subarray(0, 4) ?? new Uint8Array()), "QRE1")
+          }),
+          shape
+        )
+      }
+      const unset: object = { mode: undefined }
+      const unsealed = within({ QUEUE_CRYPTO_MODE: "encrypt" }, () => Effect.void, unset)
+      const error = yield* Effect.flip(unsealed)
+      assert.include(error.message, "QUEUE_CRYPTO_KEYS")
     })
   )
 

@@ -221,12 +221,17 @@ describe("Sealing: options", () => {
   it.effect("R8.7 what a queue leaves undefined is as for all queues", () =>
     Effect.gen(function* () {
       // Callers without exact optional properties exist.
-      const given: object = { mode: "off", queues: { orders: { mode: undefined } } }
-      const options: Sealing.Options = given
-      const world = yield* World.make(options)
-      yield* world.sealed.send(orders, [message("clear")])
-      const [stored] = yield* world.raw.peek(address, { max: 1 })
-      assert.strictEqual(text(stored?.body ?? new Uint8Array()), "clear")
+      const shapes: ReadonlyArray<object> = [
+        { mode: "off", queues: { orders: { mode: undefined } } },
+        { mode: "off", queues: { orders: undefined } }
+      ]
+      for (const shape of shapes) {
+        const options: Sealing.Options = shape
+        const world = yield* World.make(options)
+        yield* world.sealed.send(orders, [message("clear")])
+        const [stored] = yield* world.raw.peek(address, { max: 1 })
+        assert.strictEqual(text(stored?.body ?? new Uint8Array()), "clear")
+      }
     })
   )
 

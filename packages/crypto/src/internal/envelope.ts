@@ -156,11 +156,14 @@ const ascii: ReadonlyArray<string> = Array.from({ length: 0x80 }, (_, code) =>
   String.fromCharCode(code)
 )
 
-/** A key as a header names it. */
+/** A key as a header names it: with the length of its id, its id and the wrapped key behind its length. */
 interface Named {
   readonly bytes: Uint8Array
   readonly key: KeyProvider.KeyReference
 }
+
+/** Where a header begins to name its key. */
+const namedAt = 6
 
 /** The one that was read last: what comes together mostly has one key, and its id is made of bytes. */
 let lastNamed: Named = { bytes: new Uint8Array(0), key: { id: "" } }
@@ -172,16 +175,19 @@ const isLast = (bytes: Uint8Array, from: number, to: number): boolean => {
   return true
 }
 
+/** The same object for what is named by the same bytes as before it. */
 const keyAt = (
   bytes: Uint8Array,
-  from: number,
-  to: number
+  idEnd: number,
+  end: number
 ): KeyProvider.KeyReference | undefined => {
-  if (isLast(bytes, from, to)) return lastNamed.key
-  const id = idAt(bytes, from, to)
+  if (isLast(bytes, namedAt, end)) return lastNamed.key
+  const id = idAt(bytes, namedAt + 1, idEnd)
   if (id === undefined) return undefined
   // Not a view, which would keep the whole message, as `slice` of a Buffer is one.
-  lastNamed = { bytes: new Uint8Array(bytes.subarray(from, to)), key: { id } }
+  const own = new Uint8Array(bytes.subarray(namedAt, end))
+  const wrapped = own.subarray(idEnd + 2 - namedAt)
+  lastNamed = { bytes: own, key: wrapped.byteLength === 0 ? { id } : { id, wrapped } }
   return lastNamed.key
 }
 
@@ -202,8 +208,7 @@ export const decode = (
   let at = 7 + idSize
   if (body.byteLength < at + 2) return refusals.cutOff
   const wrappedSize = numberAt(body, at, 2)
-  const wrappedAt = at + 2
-  at = wrappedAt + wrappedSize
+  at += 2 + wrappedSize
   const nonceEnd = at + 16 + nonceSize
   const restSize = body.byteLength - nonceEnd
   if (restSize < (expected === "sealed" ? tagSize : signatureSize)) return refusals.tooShort
@@ -211,15 +216,12 @@ export const decode = (
   const sealedAt = timeAt(body, at)
   const delay = timeAt(body, at + 8)
   if (sealedAt === undefined || delay === undefined) return refusals.time
-  const key = keyAt(body, 7, 7 + idSize)
+  const key = keyAt(body, 7 + idSize, at)
   if (key === undefined) return refusals.idText
   return Result.succeed({
     header: {
       mode: expected,
-      key:
-        wrappedSize === 0
-          ? key
-          : { id: key.id, wrapped: body.subarray(wrappedAt, wrappedAt + wrappedSize) },
+      key,
       sealedAt,
       delay,
       nonce: body.subarray(at + 16, nonceEnd)

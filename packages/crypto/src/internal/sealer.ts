@@ -179,6 +179,11 @@ const plainAttributes = (attributes: Message.Attributes): Message.Attributes =>
     ? attributes
     : without(attributes, attributeNames.signature, attributeNames.unopened)
 
+/** Whether another key might have opened it: the one that was used may have been wiped or replaced. */
+const isOfItsKey = ({ reason }: QueueError.QueueError): boolean =>
+  reason._tag === "CryptoFailed" &&
+  (reason.failure === "IntegrityFailed" || reason.failure === "KeyNotFound")
+
 const unproved = ({ reason }: QueueError.QueueError): failures.Failure | undefined =>
   // A key that was wiped meanwhile, or a security module that is down, says nothing of the body.
   reason._tag === "CryptoFailed" && reason.failure === "IntegrityFailed" ? reason : undefined
@@ -291,9 +296,11 @@ export const opener = <M extends Taken>(
         },
         onFailure: (error) => then(later(error))
       })
-    // The key may have been wiped or replaced since: only one that was looked up now may fail a message.
-    return found?.reference === header.key
-      ? Effect.matchEffect(by(found.key), { onSuccess, onFailure: lookUp })
-      : lookUp()
+    if (found?.reference !== header.key) return lookUp()
+    return Effect.matchEffect(by(found.key), {
+      onSuccess,
+      // Only a key that was looked up now may fail a message.
+      onFailure: (error) => (isOfItsKey(error) ? lookUp() : then(later(error)))
+    })
   }
 }
