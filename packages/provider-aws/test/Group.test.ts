@@ -10,7 +10,7 @@ import { Acceptor, State } from "../src/internal/router/state.ts"
 const queue = QueueAddress.queue(QueueName.makeUnsafe("q"))
 
 /** The nth message of a group, as one receive brought it. */
-const delivery = (sequence: number, receives = 1): Delivery =>
+const delivery = (sequence: number, receives = 1, receivedAt = 0): Delivery =>
   new Delivery(
     {
       id: `id-${sequence}`,
@@ -28,7 +28,7 @@ const delivery = (sequence: number, receives = 1): Delivery =>
       },
       source: { id: "", handle: "", body: "", systemAttributes: {}, attributes: {} }
     },
-    0,
+    receivedAt,
     30_000
   )
 
@@ -153,6 +153,19 @@ describe("a group", () => {
     take(whole, 2)
     assert.strictEqual(whole.lose(1).length, 2)
     assert.isTrue(whole.isOver)
+  })
+
+  it("needs the lock of what is being settled, unless more has come behind it", () => {
+    const made = group(1, 2)
+    at(made, 0).phase = "settling"
+    at(made, 0).lockedUntil = 10_000
+    assert.strictEqual(made.freshUntil, 10_000)
+    at(made, 1).phase = "settling"
+    made.append([delivery(3, 1, 5_000)])
+    assert.deepStrictEqual(
+      made.needed.map(({ content }) => Number(content.sequence)),
+      [3]
+    )
   })
 
   it("is as fresh as the first of its locks to end", () => {

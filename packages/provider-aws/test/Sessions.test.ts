@@ -450,6 +450,58 @@ describe("SQS.md §4: renewal", () => {
     })
   )
 
+  it.effect("R4.3 what is being settled stays locked with its session, however long it takes", () =>
+    Effect.gen(function* () {
+      const { broker, connect, provider } = yield* world.make()
+      const other = yield* connect
+      yield* sendTo(provider, "A", ["A0", "A1"])
+      const session = yield* held(provider, "A")
+      const received = yield* take(session, 2)
+      yield* world.pass("22 seconds")
+      yield* broker.inject({ action: "DeleteMessageBatch", times: 1, fault: { _tag: "Hang" } })
+      const first = received.slice(0, 1).map(({ receipt }) => receipt)
+      const settling = yield* start(session.settle(first, Verdict.complete))
+      yield* ends(session.renewLock)
+      // The lock that A0 came with is over, and nobody knows whether it was removed.
+      yield* world.pass("15 seconds")
+      const outcomes = yield* ends(Fiber.join(settling))
+      assert.deepStrictEqual(world.tags(outcomes), ["Timeout"])
+      assert.isTrue(Option.isNone(yield* ends(accept(other, undefined, "1 second"))))
+      assert.deepStrictEqual(yield* settleAs(session, received), ["ok", "ok"])
+      yield* ends(session.renewLock)
+    })
+  )
+
+  it.effect("R4.3 where it cannot be locked anew, the session is lost when its lock is over", () =>
+    Effect.gen(function* () {
+      const { broker, provider } = yield* world.make()
+      yield* sendTo(provider, "A", ["A0", "A1"])
+      const session = yield* held(provider, "A")
+      const received = yield* take(session, 2)
+      yield* world.pass("22 seconds")
+      yield* broker.inject({ action: "DeleteMessageBatch", times: 1, fault: { _tag: "Hang" } })
+      yield* broker.inject({
+        action: "ChangeMessageVisibilityBatch",
+        times: 1,
+        fault: {
+          _tag: "FailEntries",
+          kind: "ReceiptHandleIsInvalid",
+          senderFault: true,
+          entries: [0]
+        }
+      })
+      const first = received.slice(0, 1).map(({ receipt }) => receipt)
+      yield* start(session.settle(first, Verdict.complete))
+      yield* ends(session.renewLock)
+      yield* world.pass("9 seconds")
+      // A1 is locked for long, and A0 comes first again: to settle A1 now would change their order.
+      assert.strictEqual(
+        yield* world.reason(session.receive({ max: 1, wait: Duration.zero })),
+        "SessionLockLost"
+      )
+    })
+  )
+
   it.effect("S9 a renewal that is late does not overwrite a release", () =>
     Effect.gen(function* () {
       const { broker, connect, provider } = yield* world.make()

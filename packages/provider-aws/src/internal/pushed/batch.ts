@@ -148,7 +148,9 @@ export class Batch {
 
   #abandon(which: Which, delay: Duration.Duration, behind: Which) {
     if (!this.#facts.changesVisibility && !Duration.isZero(delay)) {
-      return this.#unsupported("abandoning with a delay, without changesVisibility,")
+      const remedy =
+        "abandon without one, or set changesVisibility: true where the function may do that"
+      return this.#unsupported("abandoning with a delay", remedy)
     }
     const calling: Effect.Effect<Outcomes, QueueError.QueueError> = this.#facts.changesVisibility
       ? this.#comeAgain([...which, ...behind], delay)
@@ -221,8 +223,9 @@ export class Batch {
     }
   }
 
-  #unsupported(what: string): Effect.Effect<never, QueueError.QueueError> {
-    const reason = new QueueError.UnsupportedOperation({ what, provider: errors.provider })
+  #unsupported(what: string, remedy?: string): Effect.Effect<never, QueueError.QueueError> {
+    const { provider } = errors
+    const reason = new QueueError.UnsupportedOperation({ what, provider, remedy })
     const queue = QueueAddress.format(this.#facts.address)
     return Effect.fail(errors.error(reason, { operation: "settle", queue }))
   }

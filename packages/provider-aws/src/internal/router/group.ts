@@ -43,7 +43,7 @@ export class Group {
     return this.phase === "Held" && this.deliveries.length === 0
   }
 
-  /** Those that a release gives back and a renewal extends. */
+  /** Those that a release gives back. */
   get unsettled(): ReadonlyArray<Delivery> {
     return this.deliveries.filter((one) => one.isUnsettled)
   }
@@ -53,9 +53,20 @@ export class Group {
     return Math.min(...this.deliveries.map((one) => one.receivedAt))
   }
 
+  /**
+   * Those whose lock the group needs, which a renewal extends: one that is on its way to be settled too. If
+   * its lock ran out before it is, it would come to somebody else, before what is in hand behind it. One
+   * that more has come behind is gone at the broker, whatever became of the answer: it would have blocked
+   * that.
+   */
+  get needed(): ReadonlyArray<Delivery> {
+    const newest = Math.max(...this.deliveries.map((one) => one.receivedAt))
+    return this.deliveries.filter((one) => one.isUnsettled || one.receivedAt === newest)
+  }
+
   /** Until when all of it is ours. */
   get freshUntil(): number {
-    return Math.min(...this.unsettled.map(({ lockedUntil }) => lockedUntil))
+    return Math.min(...this.needed.map(({ lockedUntil }) => lockedUntil))
   }
 
   #add(deliveries: ReadonlyArray<Delivery>): void {

@@ -335,7 +335,7 @@ export class Router {
   /** Locks all of a group anew; the first failure that is not a loss, if there is one. */
   extend(group: Group, seconds: number): Effect.Effect<Outcome.Outcome<void>> {
     const extended = Effect.gen({ self: this }, function* () {
-      const outcomes = yield* settling.extend(this.line, group.unsettled, seconds)
+      const outcomes = yield* settling.extend(this.line, group.needed, seconds)
       let failure: QueueError.QueueError | undefined
       for (const [delivery, outcome] of outcomes) {
         if (Result.isSuccess(outcome)) continue

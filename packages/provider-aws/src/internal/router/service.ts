@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { Options, QueueAddress, QueueError, type QueueProvider } from "@queue-runtime/core"
+import { QueueAddress, QueueError, type QueueProvider } from "@queue-runtime/core"
 import { provider } from "../errors.ts"
 import * as accepting from "./accepting.ts"
 import * as checks from "./checks.ts"
@@ -8,7 +8,7 @@ import * as sending from "./sending.ts"
 import * as settling from "./settling.ts"
 
 const unsupported = (what: string, remedy?: string): QueueError.Reason =>
-  new QueueError.UnsupportedOperation(Options.defined({ what, provider, remedy }))
+  new QueueError.UnsupportedOperation({ what, provider, remedy })
 
 /** Why nothing can be received from here. */
 const receiveProblem = (
@@ -73,9 +73,7 @@ export const make = (lines: Lines): QueueProvider.Service => {
     settle: (receipts, verdict) => Effect.suspend(() => settling.settle(scope, receipts, verdict)),
     renewLock: (receipts) => Effect.suspend(() => settling.renew(scope, receipts)),
     peek: (address) =>
-      Effect.suspend(() =>
-        Effect.fail(lines.of(address).line.error(unsupported("peeking"), "peek"))
-      ),
+      Effect.suspend(() => Effect.fail(lines.of(address).line.error(unsupported("peek"), "peek"))),
     depth: (address) =>
       Effect.suspend(() => {
         const { line } = lines.of(address)

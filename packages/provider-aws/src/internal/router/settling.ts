@@ -328,7 +328,11 @@ export const settle = (
     return line.detached(settling, "settle")
   })
 
-/** Locks deliveries anew, as far as their twelve hours go; those on their way to be settled are left. */
+/**
+ * Locks deliveries anew, as far as their twelve hours go. One on its way to be settled is left alone, but in
+ * a group: there it holds back what is behind it. That it could not be locked anew says nothing then, since
+ * it may be gone.
+ */
 export const extend = Effect.fnUntraced(function* (
   line: Line,
   deliveries: ReadonlyArray<Delivery>,
@@ -339,8 +343,10 @@ export const extend = Effect.fnUntraced(function* (
   const due: Array<{ readonly delivery: Delivery; readonly seconds: number }> = []
   for (const delivery of deliveries) {
     const seconds = Math.min(most, line.secondsLeft(delivery, now))
-    if (delivery.phase === "settling") outcomes.set(delivery, Result.succeed(delivery.lockedUntil))
-    else if (!delivery.isUnsettled || now >= delivery.lockedUntil || seconds <= 0) {
+    const isOurs = !delivery.isFinal && now < delivery.lockedUntil && seconds > 0
+    if (delivery.phase === "settling" && (delivery.group === undefined || !isOurs)) {
+      outcomes.set(delivery, Result.succeed(delivery.lockedUntil))
+    } else if (!isOurs) {
       outcomes.set(delivery, Result.fail(line.expired("renewLock")))
     } else due.push({ delivery, seconds })
   }
@@ -352,9 +358,10 @@ export const extend = Effect.fnUntraced(function* (
   for (const [index, { delivery, seconds }] of due.entries()) {
     const answer = answers[index] ?? Result.fail(line.closed("renewLock"))
     if (Result.isSuccess(answer)) delivery.lockedUntil = line.lockedUntil(now, seconds)
+    const isLeft = delivery.phase === "settling" || Result.isSuccess(answer)
     outcomes.set(
       delivery,
-      Result.map(answer, () => delivery.lockedUntil)
+      isLeft ? Result.succeed(delivery.lockedUntil) : Result.map(answer, () => delivery.lockedUntil)
     )
   }
   return outcomes
