@@ -995,6 +995,33 @@ export const serviceBusTimeoutsMax = 3
 export const serviceBusCloseWait = Duration.seconds(5)
 
 /**
+ * The part of `requestTimeout` that the service has to take an unused credit back on a queue without
+ * sessions: then the link is closed, which loses nothing, and the next receive opens another. Small,
+ * since a receive that brought something waits for it as well.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusDrainPart = 0.1
+
+/**
+ * The same part for a session, which is lost with its link: as long as still ends before the call does.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusSessionDrainPart = 0.5
+
+/**
+ * How long the service has to take back the credit of a receiver that waited for the next message: half of
+ * what the end of a wait is waited for, so that it comes by itself.
+ *
+ * @category service bus
+ * @since 0.1.0
+ */
+export const serviceBusWaitDrain = Duration.millis(2_500)
+
+/**
  * How long a throttled call waits where the service does not say: its own advice (50009).
  *
  * @category service bus

@@ -125,6 +125,57 @@ describe("Settlements", () => {
     })
   )
 
+  it.live("R2.3 one that throws fails, and those behind it are made", () =>
+    Effect.gen(function* () {
+      const link = makeLink()
+      const settlements = new Settlements()
+      const thrower = (): Promise<void> => {
+        throw new Error("the connection is closed")
+      }
+      const all = settlements.completeAll(link.line, place, Duration.seconds(5), [1, 2], (one) =>
+        one === 1 ? thrower() : link.settle("complete")
+      )
+      const [first, outcomes, last] = yield* Effect.all(
+        [
+          Effect.result(settlements.settle(link.line, place, false, thrower)),
+          all,
+          Effect.result(settlements.settle(link.line, place, false, () => link.settle("abandon")))
+        ],
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual([first, ...outcomes, last].map(Result.isSuccess), [
+        false,
+        false,
+        true,
+        true
+      ])
+      assert.deepStrictEqual(link.ticks, [["complete"], ["abandon"]])
+    })
+  )
+
+  it.live("R2.3 what its line's loss ended before its turn is not made afterwards", () =>
+    Effect.gen(function* () {
+      const link = makeLink()
+      const settlements = new Settlements()
+      const fork = <A, E>(made: Effect.Effect<A, E>) =>
+        Effect.forkChild(Effect.result(made), { startImmediately: true })
+      const one = yield* fork(
+        settlements.settle(link.line, place, false, () => link.settle("abandon"))
+      )
+      const several = yield* fork(
+        settlements.completeAll(link.line, place, Duration.seconds(5), [1, 2], () =>
+          link.settle("complete")
+        )
+      )
+      link.losses.tell()
+      assert.isTrue(Result.isFailure(yield* Fiber.join(one)))
+      const outcomes = Result.getOrThrow(yield* Fiber.join(several))
+      assert.deepStrictEqual(outcomes.map(Result.isSuccess), [false, false])
+      yield* Effect.sleep(20)
+      assert.deepStrictEqual(link.ticks, [])
+    })
+  )
+
   it.live("interrupted before its turn it is not made, and a lost link ends it", () =>
     Effect.gen(function* () {
       const link = makeLink()

@@ -5,8 +5,22 @@ import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { Verdict } from "@queue-runtime/core"
 import type { ServiceBusEmulator } from "@queue-runtime/servicebus-emulator"
+import { at } from "../src/internal/inside.ts"
 import { middle } from "./support/middle.ts"
-import { address, connect, ids, open, plain, receive, seconds, send, settle } from "./world.ts"
+import {
+  address,
+  connect,
+  ids,
+  inSession,
+  message,
+  numbered,
+  open,
+  plain,
+  receive,
+  seconds,
+  send,
+  settle
+} from "./world.ts"
 
 /** The receivers' links that the service has now. */
 const linksOf = (emulator: ServiceBusEmulator.Emulator) =>
@@ -32,17 +46,44 @@ const waitsForNext = (emulator: ServiceBusEmulator.Emulator) =>
     Effect.retry({ schedule: Schedule.spaced(20), times: 250 })
   )
 
+/** How long the AMQP library waits for the service to say that a link is closed: a minute else. */
+const limitTo = (client: unknown, closeSeconds: number): void => {
+  const options = at(client, "_connectionContext", "connection", "options")
+  assert.isNumber(at(options, "operationTimeoutInSeconds"))
+  Object.assign(Object(options), { operationTimeoutInSeconds: closeSeconds })
+}
+
+/** Lets the service fall silent as soon as a receiver's link was opened; answers how many were. */
+const silentOnceOpened = (client: unknown, fallSilent: Effect.Effect<void>): (() => number) => {
+  const connection = at(client, "_connectionContext", "connection")
+  const create = at(connection, "createReceiver")
+  if (typeof create !== "function") return assert.fail("the SDK looks otherwise inside")
+  let opened = 0
+  const onOpened = (): void => {
+    opened++
+    Effect.runSync(fallSilent)
+  }
+  Object.assign(Object(connection), {
+    createReceiver: (...values: Array<unknown>) => {
+      const made: unknown = Reflect.apply(create, connection, values)
+      void Promise.resolve(made).then(onOpened)
+      return made
+    }
+  })
+  return () => opened
+}
+
 /** A connection with somebody between us and the service. */
 const slow = Effect.fnUntraced(function* (
   emulator: ServiceBusEmulator.Emulator,
   requestTimeout: Duration.Input
 ) {
   const between = yield* middle(emulator.host, emulator.port)
-  const { provider } = yield* connect(emulator, {
+  const { client, provider } = yield* connect(emulator, {
     connectionString: emulator.connectionString.replace(`:${emulator.port}`, `:${between.port}`),
     requestTimeout
   })
-  return { ...between, provider }
+  return { ...between, client, provider }
 })
 
 /**
@@ -107,6 +148,33 @@ describe("the link of a plain queue whose service is slow for a moment", () => {
     )
   }
 
+  for (const isReopened of [false, true]) {
+    const which = isReopened ? "that was opened in another's place" : "that was just opened"
+    it.live(`§4.7 a link ${which} and cannot be closed fails nothing`, () =>
+      Effect.gen(function* () {
+        const { emulator } = yield* open()
+        const { client, fallSilent, provider, speak } = yield* slow(emulator, "5 seconds")
+        const now = provider.receive(address, { max: 1, wait: seconds(0) })
+        yield* client.use((sdk) => Promise.resolve(limitTo(sdk, 1)))
+        if (isReopened) {
+          assert.deepStrictEqual(yield* now, [])
+          yield* fallSilent
+          const call = yield* Effect.forkChild(now, { startImmediately: true })
+          yield* Effect.sleep(900)
+          yield* speak
+          assert.deepStrictEqual(yield* Fiber.join(call), [])
+        }
+        const opened = yield* client.use((sdk) =>
+          Promise.resolve(silentOnceOpened(sdk, fallSilent))
+        )
+        // The failure of its close would be nobody's, and this call would hear nothing.
+        assert.deepStrictEqual(yield* now, [])
+        assert.strictEqual(opened(), 1)
+        yield* speak
+      })
+    )
+  }
+
   it.live("R3.3 what crosses the end of a wait is there for the next receiver", () =>
     Effect.gen(function* () {
       const { emulator, provider: sender } = yield* open({ queue: { lockDuration: "1 minute" } })
@@ -149,4 +217,31 @@ describe("the link of a plain queue that the service ends", () => {
         })
     )
   }
+
+  it.live("R3.5 what has not left it yet goes by its lock token", () =>
+    Effect.gen(function* () {
+      const { emulator, provider } = yield* open({ queue: { lockDuration: "1 minute" } })
+      const names = numbered(100)
+      // The SDK takes one with a session id whose link is closed for one of a lost session.
+      yield* provider.send(
+        plain,
+        names.map((name) => message(name, inSession("s")))
+      )
+      const held = yield* receive(provider, names.length)
+      assert.lengthOf(held, names.length)
+      yield* emulator.inject({
+        operation: "Settle",
+        times: 1,
+        fault: { _tag: "DropLink", applied: true }
+      })
+      const told = yield* Effect.forEach(
+        held,
+        (one) => Effect.timeout(settle(provider, one, Verdict.abandon()), seconds(5)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(new Set(told), new Set(["ConnectionFailed", "ok"]))
+      // The last left long after the link was gone.
+      assert.strictEqual(told.at(-1), "ok")
+    })
+  )
 })

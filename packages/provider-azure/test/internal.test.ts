@@ -15,6 +15,7 @@ import * as connectionString from "../src/internal/connectionString.ts"
 import { Deliveries, Delivery, type Owner } from "../src/internal/deliveries.ts"
 import { longOf } from "../src/internal/long.ts"
 import {
+  at,
   countLinks,
   drainBeforeClose,
   drainWithin,
@@ -65,6 +66,8 @@ class Draining extends EventEmitter {
     return Promise.resolve()
   }
 }
+
+const silence = (): void => undefined
 
 interface Holder {
   _link: Draining | undefined
@@ -282,6 +285,41 @@ describe("small things", () => {
     })
   )
 
+  it.live(
+    "§4.7 a link that the SDK opens in another's place is protected before its first use",
+    () =>
+      Effect.gen(function* () {
+        const failing = () => ({
+          close: (): Promise<unknown> => Promise.reject(new Error("Unable to close the receiver"))
+        })
+        let isRefused = false
+        const holder = {
+          _link: failing(),
+          prefix: "link",
+          createRheaLink(name: string) {
+            assert.strictEqual(`${this.prefix} ${name}`, "link a")
+            return isRefused ? Promise.reject(new Error("refused")) : Promise.resolve(failing())
+          }
+        }
+        protect({ _batchingReceiver: holder })
+        const once = at(holder, "createRheaLink")
+        protect({ _batchingReceiver: holder })
+        assert.strictEqual(at(holder, "createRheaLink"), once)
+        const first: unknown = yield* Effect.promise(() => holder._link.close())
+        // As the SDK does: what it opened it uses at once.
+        const reopened: unknown = yield* Effect.promise(() =>
+          holder.createRheaLink("a").then((link) => link.close())
+        )
+        assert.deepStrictEqual([first, reopened], [undefined, undefined])
+        isRefused = true
+        const refused = yield* Effect.flip(Effect.tryPromise(() => holder.createRheaLink("a")))
+        assert.include(String(refused.cause), "refused")
+        const strange = { createRheaLink: () => 7 }
+        protect({ _batchingReceiver: strange, _sender: { createRheaLink: 1 } })
+        assert.strictEqual(strange.createRheaLink(), 7)
+      })
+  )
+
   it("the SDK's own patience is never made shorter", () => {
     const batching = { _drainTimeoutInMs: 200 }
     const receiver = { _batchingReceiver: { _batchingReceiverLite: batching } }
@@ -294,7 +332,8 @@ describe("small things", () => {
 
   for (const [when, meanwhile, closes] of [
     ["whose credit comes back stays open", (link: Draining) => link.emit("receiver_drained"), 0],
-    ["whose credit does not come back is closed", () => undefined, 1],
+    ["whose credit does not come back is closed", silence, 1],
+    ["that ends meanwhile is closed at once", (link: Draining) => link.emit("receiver_close"), 1],
     [
       "that is closed for good meanwhile is closed",
       (link: Draining, holder: Holder) => {
@@ -306,17 +345,20 @@ describe("small things", () => {
   ] as const) {
     it.live(`§5.4 the link of a subscription ${when}`, () =>
       Effect.gen(function* () {
+        // Only one that hears nothing at all waits to the end.
+        const millis = meanwhile === silence ? 50 : 60_000
         const link = new Draining()
         const holder: Holder = { _link: link }
         const receiver = { _streamingReceiver: holder }
-        drainBeforeClose(receiver, 50)
-        drainBeforeClose(receiver, 50)
+        drainBeforeClose(receiver, millis)
+        drainBeforeClose(receiver, millis)
         const closed = link.close()
         assert.strictEqual(link.closes, 0)
         meanwhile(link, holder)
         yield* Effect.promise(() => closed)
         assert.strictEqual(link.closes, closes)
         assert.strictEqual(link.listenerCount("receiver_drained"), 0)
+        assert.strictEqual(link.listenerCount("receiver_close"), 0)
         link.drain = false
         yield* Effect.promise(() => link.close())
         assert.strictEqual(link.closes, closes + 1)

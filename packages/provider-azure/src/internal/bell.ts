@@ -7,8 +7,7 @@ import type { Context } from "./context.ts"
 import { drainBeforeClose, protect } from "./inside.ts"
 import type { Link } from "./link.ts"
 
-/** Less than the end of a wait is waited for, so that it comes by itself. */
-const drainMillis = Duration.toMillis(Defaults.serviceBusCloseWait) / 2
+const drainMillis = Duration.toMillis(Defaults.serviceBusWaitDrain)
 
 /** Who is told. */
 export interface Listener {
@@ -26,7 +25,9 @@ interface Subscription {
  * It is a subscription of the SDK's with one credit. The promise of its handler is kept open after a
  * message, so that no credit follows until the next one is wanted; closing the subscription takes an
  * unused credit back from the service and hands on what crossed it. So nobody's wait can be cut short
- * with a message left behind, as aborting the SDK's other way of receiving does.
+ * with a message left behind, as aborting the SDK's other way of receiving does. Only where the service
+ * is silent for {@link Defaults.serviceBusWaitDrain} its link is closed all the same, and a message that
+ * was on its way over it comes again when its lock ends.
  */
 export class Bell {
   readonly link: Link
@@ -74,6 +75,7 @@ export class Bell {
       },
       { autoCompleteMessages: false, maxConcurrentCalls: 1 }
     )
+    protect(this.link.receiver)
   }
 
   #fail(thrown: unknown): void {
@@ -99,7 +101,6 @@ export class Bell {
   }
 
   #end(subscription: Subscription): Promise<void> {
-    protect(this.link.receiver)
     drainBeforeClose(this.link.receiver, drainMillis)
     return subscription.close()
   }

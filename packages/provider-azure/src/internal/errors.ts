@@ -66,7 +66,7 @@ export const invalid = (field: string, problem: string, place: Place): QueueErro
 
 /** What a call gets that this queue cannot do, and what to do instead where there is something. */
 export const unsupported = (what: string, place: Place, remedy?: string): QueueError.QueueError =>
-  error(new QueueError.UnsupportedOperation(Options.defined({ what, provider, remedy })), place)
+  error(new QueueError.UnsupportedOperation({ what, provider, remedy }), place)
 
 const failure =
   (retry: QueueError.RetryState): Rule =>

@@ -18,21 +18,47 @@ const isClose = (value: unknown): value is (this: unknown, options?: unknown) =>
 /** Where a receiver, a session's receiver and a sender of the SDK keep their link. */
 const places = ["_batchingReceiver", "_streamingReceiver", "_messageSession", "_sender"]
 
+type Method = (this: unknown, ...values: Array<unknown>) => unknown
+
+const isMethod = (value: unknown): value is Method => typeof value === "function"
+
+const protectLink = (link: unknown): void => {
+  const close = at(link, "close")
+  if (!Predicate.isObject(link) || !isClose(close) || protectedLinks.has(link)) return
+  protectedLinks.add(link)
+  Object.defineProperty(link, "close", {
+    configurable: true,
+    value: (options?: unknown) => close.call(link, options).catch(() => undefined)
+  })
+}
+
+const protectedHolders = new WeakSet<object>()
+
+/** Every link that the SDK opens here from now on, before it uses it. */
+const protectNext = (holder: unknown): void => {
+  const create = at(holder, "createRheaLink")
+  if (!Predicate.isObject(holder) || !isMethod(create) || protectedHolders.has(holder)) return
+  protectedHolders.add(holder)
+  const value = (...values: Array<unknown>): unknown => {
+    const made = Reflect.apply(create, holder, values)
+    // Before the SDK goes on, which asked later; that it was not made is the SDK's to tell.
+    Promise.resolve(made).then(protectLink, () => undefined)
+    return made
+  }
+  Object.defineProperty(holder, "createRheaLink", { configurable: true, value })
+}
+
 /**
  * Closing a link that is dead fails after a minute, and where the SDK closes one because the service did
- * not answer its drain nobody takes that failure: it would end the process. So a failed close is a close.
+ * not answer its drain nobody takes that failure: it would end the process. So a failed close is a close,
+ * of the link that there is and of those that the SDK opens in its place: the first drain may be the one
+ * without an answer.
  */
 export const protect = (thing: unknown): void => {
   for (const place of places) {
-    const link = at(thing, place, "_link")
-    if (!Predicate.isObject(link) || protectedLinks.has(link)) continue
-    const close = at(link, "close")
-    if (!isClose(close)) continue
-    protectedLinks.add(link)
-    Object.defineProperty(link, "close", {
-      configurable: true,
-      value: (options?: unknown) => close.call(link, options).catch(() => undefined)
-    })
+    const holder = at(thing, place)
+    protectNext(holder)
+    protectLink(at(holder, "_link"))
   }
 }
 
@@ -51,27 +77,30 @@ export const drainWithin = (thing: unknown, millis: number): void => {
   }
 }
 
-type Method = (this: unknown, ...values: Array<unknown>) => unknown
-
-const isMethod = (value: unknown): value is Method => typeof value === "function"
-
 /** Calls a method of the SDK's inside; nothing where there is none. */
 const invoke = (thing: unknown, name: string, ...values: ReadonlyArray<unknown>): void => {
   const method = at(thing, name)
   if (isMethod(method)) Reflect.apply(method, thing, values)
 }
 
-/** Whether the service takes a credit back that was not used, within so long a time. */
+/**
+ * Whether the service takes a credit back that was not used, within so long a time. A link that ends
+ * meanwhile has none any more, and one that ends with its connection, which does not tell it, keeps no
+ * process alive.
+ */
 const drained = (link: object, millis: number): Promise<boolean> =>
   new Promise((resolve) => {
     const end = (isDrained: boolean): void => {
       clearTimeout(timer)
       invoke(link, "removeListener", "receiver_drained", onDrained)
+      invoke(link, "removeListener", "receiver_close", onClose)
       resolve(isDrained)
     }
     const onDrained = (): void => end(true)
-    const timer = setTimeout(end, millis, false)
+    const onClose = (): void => end(false)
+    const timer = setTimeout(end, millis, false).unref()
     invoke(link, "once", "receiver_drained", onDrained)
+    invoke(link, "once", "receiver_close", onClose)
   })
 
 const patientLinks = new WeakSet<object>()

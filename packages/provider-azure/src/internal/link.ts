@@ -56,32 +56,31 @@ const facts = (delivery: Delivery): Record<string, string> => ({
 
 const count = (delivery: Delivery): string => String((delivery.message.deliveryCount ?? 0) + 1)
 
-/** What the settlement of one verdict asks of the SDK. */
+/** Asks the SDK for the settlement of one verdict. */
 export const settlement = (
   receiver: Omit<Settler, "renewMessageLock">,
   delivery: Delivery,
   message: ServiceBusReceivedMessage,
   verdict: Verdict.Verdict,
   now: number
-): (() => Promise<unknown>) => {
+): Promise<unknown> => {
   switch (verdict._tag) {
     case "Complete":
-      return () => receiver.completeMessage(message)
+      return receiver.completeMessage(message)
     case "Abandon":
-      return () => receiver.abandonMessage(message, facts(delivery))
+      return receiver.abandonMessage(message, facts(delivery))
     case "DeadLetter": {
       const lengthMax = Defaults.deadLetterDescriptionLengthMax
       const { description } = verdict
-      return () =>
-        receiver.deadLetterMessage(message, {
-          ...facts(delivery),
-          [attributes.deliveryCount]: count(delivery),
-          [attributes.deadLetteredAt]: DateTime.formatIso(DateTime.makeUnsafe(now)),
-          ...wire.toDetails(message, verdict),
-          deadLetterReason: wire.cut(verdict.reason, lengthMax),
-          // Absent, the property would be there all the same, as null.
-          deadLetterErrorDescription: wire.cut(description ?? "", lengthMax)
-        })
+      return receiver.deadLetterMessage(message, {
+        ...facts(delivery),
+        [attributes.deliveryCount]: count(delivery),
+        [attributes.deadLetteredAt]: DateTime.formatIso(DateTime.makeUnsafe(now)),
+        ...wire.toDetails(message, verdict),
+        deadLetterReason: wire.cut(verdict.reason, lengthMax),
+        // Absent, the property would be there all the same, as null.
+        deadLetterErrorDescription: wire.cut(description ?? "", lengthMax)
+      })
     }
   }
 }
@@ -211,9 +210,11 @@ export class Link implements Owner, Line {
   ): Effect.Effect<void, QueueError.QueueError> {
     const { config } = this.#context
     return Effect.suspend(() => {
-      const now = this.#context.now()
-      const { message, settler } = this.#live(delivery)
-      const make = settlement(settler, delivery, message, verdict, now)
+      // In its turn: the link may be gone by then.
+      const make = (): Promise<unknown> => {
+        const { message, settler } = this.#live(delivery)
+        return settlement(settler, delivery, message, verdict, this.#context.now())
+      }
       const timeout = config.requestTimeout
       const line = this.#line
       return this.#settlements

@@ -92,8 +92,8 @@ export class Session implements Owner, Line {
     this.sdk = sdk
     this.#forgetLoss = sdk.onLost(() => this.#finish("Lost"))
     protect(receiver)
-    // Less than a call has, so that it ends by itself.
-    drainWithin(receiver, Duration.toMillis(context.config.requestTimeout) / 2)
+    const requestMillis = Duration.toMillis(context.config.requestTimeout)
+    drainWithin(receiver, requestMillis * Defaults.serviceBusSessionDrainPart)
     this.sessionId = wire.sessionIdOf(receiver.sessionId)
     this.#lockedUntil = receiver.sessionLockedUntilUtc.getTime()
   }
@@ -411,7 +411,8 @@ export class Session implements Owner, Line {
     place: errors.Place
   ): Effect.Effect<void, QueueError.QueueError> {
     const { requestTimeout } = this.#context.config
-    const make = settlement(this.#receiver, delivery, live(delivery), verdict, this.#context.now())
+    const make = (): Promise<unknown> =>
+      settlement(this.#receiver, delivery, live(delivery), verdict, this.#context.now())
     return this.#settlements
       .settle(
         this,

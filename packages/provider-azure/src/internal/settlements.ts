@@ -17,6 +17,10 @@ interface Job {
 
 type Outcomes = ReadonlyArray<Outcome.Outcome<void>>
 
+/** Starts it now; one that throws fails. */
+const started = (make: () => Promise<unknown>): Promise<unknown> =>
+  new Promise((resolve) => resolve(make()))
+
 /** Completions that leave in one tick. */
 const togetherMax = 1_000
 
@@ -32,7 +36,7 @@ export class Settlements {
   #jobs: Array<Job> = []
   #isScheduled = false
 
-  /** Makes one settlement in its turn. Interrupted before it, it is not made. */
+  /** Makes one settlement in its turn. Interrupted before it, or its line lost, it is not made. */
   settle(
     line: Line,
     place: errors.Place,
@@ -41,13 +45,16 @@ export class Settlements {
   ): Effect.Effect<void, QueueError.QueueError> {
     return Effect.callback<void, QueueError.QueueError>((resume) => {
       const onError = failed(line, place)
-      const forget = line.onLost(() => resume(Effect.fail(onError(errors.lineLost))))
+      const forget = line.onLost(() => {
+        this.#remove(job)
+        resume(Effect.fail(onError(errors.lineLost)))
+      })
       const job: Job = {
         isComplete,
         size: 1,
         started: 0,
         start: () => {
-          void make()
+          void started(make)
             .then(
               () => resume(Effect.void),
               (error: unknown) => resume(Effect.fail(onError(error)))
@@ -101,6 +108,7 @@ export class Settlements {
         resume(Effect.void)
       }
       const forget = line.onLost(() => {
+        this.#remove(job)
         const lost = Result.fail(onError(errors.lineLost))
         for (const index of outcomes.keys()) end(index, lost)
       })
@@ -111,7 +119,7 @@ export class Settlements {
         start: (index) => {
           const one = all[index]
           if (one === undefined) return
-          void complete(one).then(
+          void started(() => complete(one)).then(
             () => end(index, Result.void),
             (error: unknown) => end(index, Result.fail(onError(error)))
           )
@@ -152,7 +160,7 @@ export class Settlements {
       const job = this.#jobs[0]
       if (job === undefined || job.isComplete !== isComplete) break
       for (; room > 0 && job.started < job.size; room--) job.start(job.started++)
-      if (job.started === job.size) this.#jobs.shift()
+      if (job.started === job.size) this.#remove(job)
     }
     // What is submitted from here on has a tick of its own as well.
     if (this.#jobs.length > 0) this.#schedule(line)

@@ -14,7 +14,7 @@ import {
   Verdict
 } from "@queue-runtime/core"
 import { Bell } from "./bell.ts"
-import { call, connectionOf, keeping, limited } from "./calls.ts"
+import { call, keeping, limited } from "./calls.ts"
 import type { Context } from "./context.ts"
 import { Delivery } from "./deliveries.ts"
 import * as errors from "./errors.ts"
@@ -43,13 +43,6 @@ class Waiter {
 }
 
 const gatherMillis = Duration.toMillis(Defaults.serviceBusGatherWait)
-
-/**
- * The part of a call's time limit that the service has to take an unused credit back: then the link is
- * closed, which loses nothing, and the next receive opens another. Less than a session's has, since a
- * receive that brought something waits for it as well.
- */
-const drainPart = 0.1
 
 /** Failures of the bell in a row after which its waiters hear of it. */
 const bellFailuresMax = 3
@@ -311,7 +304,6 @@ export class Source {
           return
         }
         link.isWarm = true
-        protect(link.receiver)
         const deliveries = result.success.map((message) => this.#deliver(message, link))
         const left = this.#distribute(deliveries)
         this.#answered(asking, deliveries.length >= wanted)
@@ -343,14 +335,15 @@ export class Source {
     const { config } = this.#context
     const timeout = link.isWarm ? config.requestTimeout : config.connectTimeout
     const place = { ...this.#place("receive"), timeout }
-    const drainMillis = Duration.toMillis(config.requestTimeout) * drainPart
+    const drainMillis = Duration.toMillis(config.requestTimeout) * Defaults.serviceBusDrainPart
     return keeping(
-      connectionOf(link),
+      link,
       place,
       () => {
         const receiving = link.receiver.receiveMessages(count, { maxWaitTimeInMs: gatherMillis })
-        // What has that limit is there from the first receive on.
+        // What has that limit, and opens the links, is there from the first receive on.
         drainWithin(link.receiver, drainMillis)
+        protect(link.receiver)
         return receiving
       },
       (late) => this.#spare(late.map((message) => this.#deliver(message, link)))
