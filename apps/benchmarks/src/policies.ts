@@ -27,12 +27,9 @@ const measured = async (
   { rounds, samples, warm: warmRounds }: Required<measure.Options>
 ) => {
   const { close, tasks } = await apart.open(names)
-  const found = await measure.rounds(tasks, {
-    samples: 1,
-    rounds: rounds * samples,
-    warm: warmRounds * samples
-  })
-  close()
+  const found = await measure
+    .rounds(tasks, { samples: 1, rounds: rounds * samples, warm: warmRounds * samples })
+    .finally(close)
   return (
     values: Pick<Report.Case, "absolute" | "case" | "target">,
     ours: Name,
