@@ -498,7 +498,7 @@ export const plants: ReadonlyArray<Plant> = [
     title: "a session's lock is said to be renewed, and no call is made",
     world: "sqs",
     file: "provider-aws/src/internal/router/router.ts",
-    find: "      const outcomes = yield* settling.extend(this.line, group.unsettled, seconds)\n",
+    find: "      const outcomes = yield* settling.extend(this.line, group.needed, seconds)\n",
     replace: "      const outcomes = new Map()\n"
   },
   {
