@@ -12,10 +12,8 @@ export const known: Readonly<Record<string, string>> = {
     "three calls through two layers: Effect's loop is 38 % of it, the queue 26 %, and 14 % are ids, sizes and capabilities, which PersistedQueue does not look at",
   "memory send, receive, complete, ten a call through the client / PersistedQueue: messages a CPU second":
     "a third is the queue, a fifth garbage, 16 % Effect's loop and 12 % ids, sizes and capabilities, which PersistedQueue does not look at",
-  "policies sealing and opening 1 KB / node:crypto by hand: CPU µs a message, ten a call":
-    "some 5 µs a message are not node:crypto's: the header, its associated data, copies, Effect's steps and their garbage; how much each of them is was not measured with the clock of today (ADR 0012 has what was tried)",
   "policies every one of them / client on bare memory: CPU µs a message, ten a call":
-    "a limit in microseconds says as much of the machine as of the code: node:crypto by hand, which is a part of it, takes 12 µs a message on this machine at times and 22 at others (ADR 0012)",
+    "a limit in microseconds says as much of the machine as of the code: node:crypto by hand, which is a part of it, takes 12 µs a message on this machine at times and 18 at others, and the whole stack 23 and 39 (ADR 0012)",
   "policies every one of them / client on bare memory: CPU µs a message, 100 callers at once":
     "each caller has a span and a place in a batch of its own: of 31 µs node:crypto is 10, telemetry 7, sealing itself 7, the bare client 6, merging and the others 1 (ADR 0012)",
   "growth: exponent over 1,000 to 100,000 messages waiting / that of O(log n): CPU µs a message":
