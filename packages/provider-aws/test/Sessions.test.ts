@@ -420,6 +420,19 @@ describe("SQS.md §3: accepting a session by its id", () => {
   )
 })
 
+/** The next call that locks anew does so for all but this one of its messages. */
+const refusedAt = (entry: number) =>
+  ({
+    action: "ChangeMessageVisibilityBatch",
+    times: 1,
+    fault: {
+      _tag: "FailEntries",
+      kind: "ReceiptHandleIsInvalid",
+      senderFault: true,
+      entries: [entry]
+    }
+  }) as const
+
 describe("SQS.md §4: renewal", () => {
   it.effect("S8 A2's renewal fails for good: A0 and A1 are done, then SessionLockLost", () =>
     Effect.gen(function* () {
@@ -428,16 +441,7 @@ describe("SQS.md §4: renewal", () => {
       yield* sendTo(provider, "A", numbered("A", 5))
       const session = yield* held(provider, "A")
       const first = yield* take(session, 2)
-      yield* broker.inject({
-        action: "ChangeMessageVisibilityBatch",
-        times: 1,
-        fault: {
-          _tag: "FailEntries",
-          kind: "ReceiptHandleIsInvalid",
-          senderFault: true,
-          entries: [2]
-        }
-      })
+      yield* broker.inject(refusedAt(2))
       yield* ends(session.renewLock)
       assert.deepStrictEqual(yield* settleAs(session, first), ["ok", "ok"])
       const reason = yield* world.reason(session.receive({ max: 10, wait: Duration.zero }))
@@ -480,16 +484,7 @@ describe("SQS.md §4: renewal", () => {
       const received = yield* take(session, 2)
       yield* world.pass("22 seconds")
       yield* broker.inject({ action: "DeleteMessageBatch", times: 1, fault: { _tag: "Hang" } })
-      yield* broker.inject({
-        action: "ChangeMessageVisibilityBatch",
-        times: 1,
-        fault: {
-          _tag: "FailEntries",
-          kind: "ReceiptHandleIsInvalid",
-          senderFault: true,
-          entries: [0]
-        }
-      })
+      yield* broker.inject(refusedAt(0))
       const first = received.slice(0, 1).map(({ receipt }) => receipt)
       yield* start(session.settle(first, Verdict.complete))
       yield* ends(session.renewLock)
